@@ -1,0 +1,93 @@
+"""Bodies: JSON that came in, read strictly, and JSON that goes out.
+
+Of two members with one name in an object the last one counts, as in most parsers (RFC 8259 §4 leaves it open).
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, NoReturn, cast
+
+import marshmallow as ma
+from flask import Request, Response
+from webargs.flaskparser import FlaskParser, is_json_request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from app import json
+from app.api.current import platform
+from app.api.problems import fault
+from app.errors import InvalidRequest
+
+#: A body can be wrong in more ways than anybody wants to be told.
+MOST_FAULTS = 50
+
+#: Marshmallow's words for what is wrong, and the code that goes with them; `invalid_value` for all others.
+CODES = {
+    ma.fields.Field.default_error_messages["required"]: "required",
+    ma.fields.Field.default_error_messages["null"]: "null",
+    ma.Schema._default_error_messages["unknown"]: "unknown_field",
+    ma.Schema._default_error_messages["type"]: "wrong_type",
+    ma.fields.String.default_error_messages["invalid"]: "wrong_type",
+}
+
+
+def read(request: Request) -> json.JSON:
+    """Return what the body of the request says.
+
+    Raises:
+        UnsupportedMediaType: it is not said to be JSON, or it is compressed.
+        RequestEntityTooLarge: it is larger than the settings allow, whether or not its length was announced.
+        BadRequest: it is not JSON, nested too deep, or has characters that cannot be stored.
+    """
+    settings = platform().settings
+    if not is_json_request(request):
+        raise UnsupportedMediaType("Send the body as application/json.")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    body = request.get_data()
+    # Werkzeug cuts a chunked body off at its limit without a word, so that limit is one byte more than ours.
+    if len(body) > settings.max_body_bytes:
+        raise RequestEntityTooLarge
+    return json.parse(body, max_depth=settings.max_depth)
+
+
+def write(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `value` as a JSON response."""
+    return Response(json.dumps(value), status=status, headers=dict(headers or {}), mimetype="application/json")
+
+
+class JsonParser(FlaskParser):
+    """Webargs, reading bodies our way and raising our errors."""
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        """Return the body."""
+        return read(req)
+
+    def handle_error(
+        self,
+        error: ma.ValidationError,
+        req: Request,
+        schema: ma.Schema,
+        *,
+        error_status_code: int | None,
+        error_headers: Mapping[str, str] | None,
+    ) -> NoReturn:
+        """Raise InvalidRequest with one entry for each thing that is wrong."""
+        # Webargs puts the messages under the name of the place that it took the value from.
+        (messages,) = cast(dict[str, dict[Any, Any]], error.messages).values()
+        raise InvalidRequest("The body is not of the right shape.", errors=list(islice(faults(messages), MOST_FAULTS)))
+
+
+def faults(messages: Mapping[Any, Any], pointer: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the entries of marshmallow's tree of messages, each with its place in the body."""
+    for key, below in messages.items():
+        place = pointer if key == ma.exceptions.SCHEMA else f"{pointer}/{escape(str(key))}"
+        if isinstance(below, Mapping):
+            yield from faults(below, place)
+        else:
+            for message in below:
+                yield fault(place, CODES.get(message, "invalid_value"), message)
+
+
+def escape(name: str) -> str:
+    """Return a member's name as a reference token of a JSON Pointer (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")

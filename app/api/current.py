@@ -1,0 +1,24 @@
+"""What a view works with: the platform its application holds, and whoever calls."""
+
+from typing import cast
+
+from flask import current_app, g
+
+from app.auth.callers import Caller
+from app.platform import Platform
+from app.telemetry.metrics import Metrics
+
+
+def platform() -> Platform:
+    """Return the platform of the current application."""
+    return cast(Platform, current_app.extensions["platform"])
+
+
+def metrics() -> Metrics:
+    """Return the numbers of the current application."""
+    return cast(Metrics, current_app.extensions["metrics"])
+
+
+def caller() -> Caller:
+    """Return who calls. Only for views behind a scope."""
+    return cast(Caller, g.caller)

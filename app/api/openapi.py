@@ -1,0 +1,108 @@
+"""The API's own description, OpenAPI 3.1: made from the views, with the scope that each of them states."""
+
+import http
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import flask_smorest
+import marshmallow as ma
+from flask import Response, current_app
+from flask_smorest.utils import prepare_response
+from werkzeug.exceptions import HTTPException
+
+from app.api import bodies, problems
+from app.auth import guard
+from app.auth.guard import access, public
+from app.auth.scopes import Scope
+
+VERSION = "1"
+BEARER, API_KEY = "bearer", "api_key"
+
+
+class Fault(ma.Schema):
+    """One thing that is wrong with a request."""
+
+    pointer = ma.fields.String(metadata={"description": "Where in the body (RFC 6901)."})
+    code = ma.fields.String(required=True)
+    detail = ma.fields.String(required=True)
+    params = ma.fields.Dict()
+
+
+class Problem(ma.Schema):
+    """Any answer that is not a success (RFC 9457)."""
+
+    type = ma.fields.String(required=True, metadata={"format": "uri-reference"})
+    title = ma.fields.String(required=True)
+    status = ma.fields.Integer(required=True)
+    detail = ma.fields.String(required=True)
+    code = ma.fields.String(required=True, metadata={"description": "Stable; what programs should look at."})
+    request_id = ma.fields.String(required=True, metadata={"description": "Also in X-Request-Id, and in the logs."})
+    errors = ma.fields.List(ma.fields.Nested(Fault), required=True)
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped library
+    """Flask-smorest, with problems for errors."""
+
+    ERROR_SCHEMA = Problem
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Return the error as a problem."""
+        return problems.from_http(error)
+
+    def _register_responses(self) -> None:
+        # As in the parent, but only what is used here, and under the media type that problems have.
+        response = {"description": "Any error.", "schema": Problem}
+        prepare_response(response, self.spec, problems.MIMETYPE)
+        self.spec.components.response(self.DEFAULT_ERROR_RESPONSE_NAME, response, lazy=True)
+        unprocessable = {"description": "The request is not of the right shape.", "schema": Problem}
+        prepare_response(unprocessable, self.spec, problems.MIMETYPE)
+        self.spec.components.response(http.HTTPStatus(422).name, unprocessable, lazy=True)
+
+
+View = Callable[..., Response]
+Decorator = Callable[[View], View]
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped library
+    """Flask-smorest's, reading JSON our way, and describing the scope of each view."""
+
+    ARGUMENTS_PARSER = bodies.JsonParser()
+
+    if TYPE_CHECKING:  # The types that the library does not give.
+
+        def arguments(self, schema: type[ma.Schema]) -> Decorator: ...
+        def doc(self, **description: Any) -> Decorator: ...
+        def response(self, status: int, schema: type[ma.Schema] | None = None, **description: Any) -> Decorator: ...
+        def alt_response(self, status: int, **description: Any) -> Decorator: ...
+
+    def route(self, rule: str, **options: Any) -> Decorator:
+        """Add a view that states its access. Raises guard.Unguarded when it does not."""
+
+        def add(view: View) -> View:
+            described = self.doc(security=security(access(view)))(view)
+            return cast(View, super(Blueprint, self).route(rule, **options)(described))
+
+        return add
+
+
+def security(stated: Scope | guard.Public) -> list[dict[str, list[str]]]:
+    """Return the `security` of an operation: either way to carry a token, or none."""
+    return [{BEARER: [stated]}, {API_KEY: [stated]}] if isinstance(stated, Scope) else []
+
+
+def describe_access(api: Api) -> None:
+    """Describe the ways to carry a token."""
+    api.spec.components.security_scheme(BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "rpt_…"})
+    api.spec.components.security_scheme(API_KEY, {"type": "apiKey", "in": "header", "name": "X-API-Key"})
+
+
+description = Blueprint("description", __name__, description="What this API can do.")
+
+
+@description.route("/api/openapi.json")
+@public("clients and tools read it before they have a token; it holds nothing of anybody")
+@description.response(200, content_type="application/json")
+def openapi() -> Response:
+    """Read this description."""
+    spec = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec
+    return bodies.write(spec.to_dict())

@@ -1,0 +1,124 @@
+"""Problems: every answer that is not a success, as `application/problem+json` (RFC 9457), made in this one place.
+
+A problem has `type`, `title`, `status`, `detail`, `code` (stable, for programs), `request_id` (as in the logs), and
+`errors`: a list of `{pointer, code, detail, params}`, empty where the problem is not about single values.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+
+from app import errors, json
+
+MIMETYPE = "application/problem+json"
+REALM = 'Bearer realm="rate-platform"'
+#: Seconds after which a client may try again what failed for the moment.
+RETRY_AFTER_S = 2
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one class of error looks over HTTP."""
+
+    status: int
+    title: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: The place in the body that is at fault, where it is always the same one (RFC 6901).
+    pointer: str | None = None
+
+
+AWAY = {"Retry-After": str(RETRY_AFTER_S)}
+
+#: From the domain's errors. The nearest class counts.
+KINDS: dict[type[errors.AppError], Kind] = {
+    errors.BadRequest: Kind(400, "The request cannot be read"),
+    errors.MisplacedToken: Kind(
+        400, "The token is in the wrong place", {"WWW-Authenticate": f'{REALM}, error="invalid_request"'}
+    ),
+    # RFC 6750 §3.1: no error code for a request that has no token at all.
+    errors.Unauthenticated: Kind(401, "A token is needed", {"WWW-Authenticate": REALM}),
+    errors.InvalidToken: Kind(401, "The token is not valid", {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}),
+    errors.Forbidden: Kind(
+        403,
+        "The token may not do this",
+        {"WWW-Authenticate": REALM + ', error="insufficient_scope", scope="{scope}"'},
+    ),
+    errors.RequestNotFound: Kind(404, "There is no such request"),
+    errors.InvalidRequest: Kind(422, "The request is not of the right shape"),
+    errors.UnknownRuleSet: Kind(422, "There is no such rule set", pointer="/ruleset"),
+    errors.DatabaseAway: Kind(503, "The service cannot answer right now", AWAY),
+    errors.NotReady: Kind(503, "This process is not ready", AWAY),
+}
+
+#: From Werkzeug's errors: code, title, and what to tell people in place of Werkzeug's words for browsers.
+STATUSES: dict[int, tuple[str, str, str | None]] = {
+    404: ("not_found", "There is nothing here", "No resource has this path."),
+    405: ("method_not_allowed", "The method is not allowed here", None),
+    413: ("body_too_large", "The body is too large", "The body is larger than this service takes."),
+    415: ("unsupported_media_type", "The body is not of a type that can be read", None),
+    500: ("internal_error", "Something went wrong here", "It has been written down; the request id finds it again."),
+}
+
+
+def install(app: Flask) -> None:
+    """Have every error that leaves a view of `app` answered as a problem."""
+    app.register_error_handler(errors.AppError, from_error)
+    app.register_error_handler(HTTPException, from_http)
+
+
+def from_error(error: errors.AppError) -> Response:
+    """Return the answer to a domain error."""
+    kind = next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+    params = dict(error.params)
+    faults = params.pop("errors", [])
+    if kind.pointer is not None:
+        faults = [fault(kind.pointer, error.code, error.detail, params)]
+    headers = {name: value.format(**params) for name, value in kind.headers.items()}
+    return answer(kind.status, error.code, kind.title, error.detail, errors=faults, headers=headers)
+
+
+def from_http(error: HTTPException) -> Response:
+    """Return the answer to an error of Flask's or Werkzeug's, or to one that nobody expected."""
+    status = error.code or InternalServerError.code
+    name = error.name
+    code, title, detail = STATUSES.get(status, (name.lower().replace(" ", "_"), name, None))
+    if isinstance(error, MethodNotAllowed):
+        detail = f"Allowed here: {', '.join(sorted(error.valid_methods or ()))}."
+    headers = {key: value for key, value in error.get_headers() if key != "Content-Type"}
+    return answer(status, code, title, detail or error.description or title, headers=headers)
+
+
+def fault(pointer: str, code: str, detail: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return one entry of `errors`. `pointer` leads into the body (RFC 6901); "" means the whole of it."""
+    return {"pointer": pointer, "code": code, "detail": detail, "params": dict(params or {})}
+
+
+def answer(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    *,
+    errors: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the problem as a response."""
+    body = {
+        "type": type_of(code),
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        "errors": list(errors),
+    }
+    return Response(json.dumps(body), status=status, headers=dict(headers or {}), mimetype=MIMETYPE)
+
+
+def type_of(code: str) -> str:
+    """Return the problem's type, a URI reference that stays the same as long as the code does."""
+    return f"/problems/{code}"

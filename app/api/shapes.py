@@ -1,0 +1,97 @@
+"""Shapes of what goes in and out. Only the envelope of a request is checked here: the items are for the rules to judge.
+
+What goes out is not made by these, they describe it; a test holds the two together.
+"""
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from app.models.requests import State
+from app.models.responses import Verdict
+
+SOURCES = ("api", "extension", "importer")
+
+
+def a_list(value: Any) -> None:
+    """Refuse what is not a list with something in it."""
+    if not isinstance(value, list) or not value:
+        raise ma.ValidationError("Must be a list of at least one item.")
+
+
+class Submission(ma.Schema):
+    """Items to be validated by a rule set: either `item` or `items`."""
+
+    ruleset = ma.fields.String(
+        required=True,
+        validate=validate.Length(min=1, max=100),
+        metadata={"description": "A published rule set: its newest version, or a certain one.", "example": "fx_rate@1"},
+    )
+    item = ma.fields.Raw(allow_none=True, metadata={"description": "One item, any JSON."})
+    items = ma.fields.Raw(
+        validate=a_list,
+        metadata={"type": "array", "items": {}, "minItems": 1, "description": "Several items, any JSON each."},
+    )
+    source = ma.fields.String(load_default=SOURCES[0], validate=validate.OneOf(SOURCES))
+
+    @ma.validates_schema
+    def one_of_two(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse both and neither of `item` and `items`."""
+        if ("item" in data) == ("items" in data):
+            raise ma.ValidationError("Give either item or items.")
+
+
+class Links(ma.Schema):
+    """Where to go on."""
+
+    self = ma.fields.String(required=True)
+    result = ma.fields.String(required=True)
+
+
+class RequestState(ma.Schema):
+    """Where a request is."""
+
+    id = ma.fields.UUID(required=True)
+    state = ma.fields.String(required=True, validate=validate.OneOf([state.value for state in State]))
+    ruleset = ma.fields.String(required=True, metadata={"description": "With the version that judges."})
+    source = ma.fields.String(required=True, validate=validate.OneOf(SOURCES))
+    created_at = ma.fields.DateTime(required=True)
+    finished_at = ma.fields.DateTime(metadata={"description": "Once it has ended."})
+    reason = ma.fields.String(metadata={"description": "Why there is no verdict, when the state is failed."})
+    retry_after = ma.fields.Integer(metadata={"description": "Seconds to wait before asking again, while pending."})
+    links = ma.fields.Nested(Links, required=True)
+
+
+class FindingShape(ma.Schema):
+    """One thing that a rule has to say about an item."""
+
+    class Meta:
+        """The name it has in the description."""
+
+        title = "Finding"
+
+    pointer = ma.fields.String(required=True, metadata={"description": "Where in the item (RFC 6901)."})
+    code = ma.fields.String(required=True)
+    severity = ma.fields.String(required=True, validate=validate.OneOf(["error", "warning", "info"]))
+    params = ma.fields.Dict(required=True)
+    message = ma.fields.String(required=True)
+    rule_id = ma.fields.String(required=True)
+
+
+class ItemAnswer(ma.Schema):
+    """The verdict on one item."""
+
+    index = ma.fields.Integer(required=True)
+    verdict = ma.fields.String(required=True, validate=validate.OneOf([verdict.value for verdict in Verdict]))
+    findings = ma.fields.List(ma.fields.Nested(FindingShape), required=True)
+
+
+class Answer(RequestState):
+    """A request that has ended. The last six are there when its state is done."""
+
+    verdict = ma.fields.String(validate=validate.OneOf([verdict.value for verdict in Verdict]))
+    item_count = ma.fields.Integer()
+    invalid_count = ma.fields.Integer()
+    duration_ms = ma.fields.Float(metadata={"description": "Time the rules took."})
+    items = ma.fields.List(ma.fields.Nested(ItemAnswer))

@@ -1,0 +1,170 @@
+"""Validation over HTTP: send items, see where the request is, wait for its answer.
+
+An item that breaks rules, or a rule set that breaks down over it, is an answer and not an HTTP error.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import structlog
+from flask import Response, request
+
+from app.api import answers, bodies
+from app.api.current import caller, metrics, platform
+from app.api.openapi import Blueprint
+from app.api.problems import fault
+from app.api.shapes import Answer, RequestState, Submission
+from app.api.waits import Wait
+from app.auth.guard import scope
+from app.auth.scopes import Scope
+from app.errors import DatabaseAway, InvalidRequest, RequestNotFound
+from app.models.base import new_id
+from app.models.requests import Request
+
+log = structlog.get_logger(__name__)
+
+validation = Blueprint(
+    "validation", __name__, url_prefix="/api/validation", description="Send items, and read what the rules say of them."
+)
+
+WAIT = {"in": "query", "name": "wait", "schema": {"type": "integer", "minimum": 0}, "description": "Seconds to wait."}
+PREFER = {
+    "in": "header",
+    "name": "Prefer",
+    "schema": {"type": "string"},
+    "description": "`wait=N`: answer at once when done within N seconds (RFC 7240).",
+}
+REQUEST_ID = {"in": "path", "name": "request_id", "schema": {"type": "string", "format": "uuid"}}
+LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the request is."}}
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth to ask again."}}
+
+
+@validation.route("/validate", methods=["POST"])
+@scope(Scope.VALIDATIONS_WRITE)
+@validation.arguments(Submission)
+@validation.doc(parameters=[WAIT, PREFER])
+@validation.response(200, Answer, description="Done within the wait: the answer.")
+@validation.alt_response(
+    202,
+    schema=RequestState,
+    headers={**LOCATION, **RETRY_AFTER},
+    description="Accepted; the answer will come.",
+    success=True,
+)
+def validate(submission: dict[str, Any]) -> Response:
+    """Have items validated.
+
+    One item, or a list of items, by one rule set. Once this has answered 2xx the items are stored and will be answered.
+    """
+    wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
+    items = items_of(submission, most=platform().settings.max_items)
+    request_id = new_id()
+    # Registered before anybody can work on the request, so that its end cannot be missed.
+    with platform().hub.watch(request_id) as watch:
+        accepted = accept(request_id, submission, items)
+        if wait.seconds:
+            with metrics().waiting.track_inprogress():
+                answer = watch.until(calmly(Reader(request_id)), timeout_s=wait.seconds)
+            if answer is not None:
+                return bodies.write(answer, 200, wait.headers)
+    location = answers.URL.format(id=request_id)
+    return pending(answers.state(accepted), {"Location": location, **wait.headers})
+
+
+@validation.route("/requests/<request_id>", parameters=[REQUEST_ID])
+@scope(Scope.VALIDATIONS_READ)
+@validation.response(200, RequestState)
+def state(request_id: str) -> Response:
+    """See where a request is. Never waits."""
+    with platform().database.transaction() as session:
+        found = answers.find(session, key(request_id), client_id=caller().client_id)
+        return bodies.write(answers.state(found))
+
+
+@validation.route("/requests/<request_id>/result", parameters=[REQUEST_ID])
+@scope(Scope.VALIDATIONS_READ)
+@validation.doc(parameters=[WAIT, PREFER])
+@validation.response(200, Answer, description="Done, or failed: the answer.")
+@validation.alt_response(
+    202, schema=RequestState, headers=RETRY_AFTER, description="Still pending when the time was up.", success=True
+)
+def result(request_id: str) -> Response:
+    """Read the answer to a request, waiting for it if asked to."""
+    wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
+    read = Reader(key(request_id))
+    with platform().hub.watch(read.request_id) as watch, metrics().waiting.track_inprogress():
+        answer = watch.until(read, timeout_s=wait.seconds)
+    if answer is not None:
+        return bodies.write(answer, 200, wait.headers)
+    return pending(read.seen, wait.headers)
+
+
+def items_of(submission: dict[str, Any], *, most: int) -> list[Any]:
+    """Return the items that were sent. Raises InvalidRequest when there are more than `most`."""
+    items: list[Any] = submission["items"] if "items" in submission else [submission["item"]]
+    if len(items) > most:
+        message = f"At most {most} items can be sent at once."
+        raise InvalidRequest(message, errors=[fault("/items", "too_many_items", message, {"most": most})])
+    return items
+
+
+def accept(request_id: UUID, submission: dict[str, Any], items: list[Any]) -> Request:
+    """Return the request, accepted and counted. Raises UnknownRuleSet, DatabaseAway."""
+    source = submission["source"]
+    accepted = platform().intake.accept(
+        request_id, client_id=caller().client_id, source=source, ruleset=submission["ruleset"], items=items
+    )
+    metrics().accepted.labels(source).inc()
+    metrics().items.labels(source).inc(len(items))
+    log.info("validation.accepted", validation=str(request_id), ruleset=accepted.ruleset, items=len(items))
+    return accepted
+
+
+class Reader:
+    """Looks for the caller's answer to one request, in a transaction of its own each time."""
+
+    def __init__(self, request_id: UUID) -> None:
+        self.request_id = request_id
+        #: Where the request was at the last look.
+        self.seen: dict[str, Any] = {}
+        self._platform = platform()
+        self._client_id = caller().client_id
+
+    def __call__(self) -> dict[str, Any] | None:
+        """Return the answer, or None while there is none. Raises RequestNotFound, DatabaseAway."""
+        with self._platform.database.transaction() as session:
+            found = answers.find(session, self.request_id, client_id=self._client_id)
+            self.seen = answers.state(found)
+            return answers.answer(session, found, self._platform.rulebook)
+
+
+def calmly(read: Callable[[], dict[str, Any] | None]) -> Callable[[], dict[str, Any] | None]:
+    """Return a `read` that has nothing to say while the database is away.
+
+    For a request that was accepted in this very call: an error now would make the client send it again.
+    """
+
+    def look() -> dict[str, Any] | None:
+        try:
+            return read()
+        except DatabaseAway:
+            return None
+
+    return look
+
+
+def pending(told: dict[str, Any], headers: dict[str, str]) -> Response:
+    """Return the answer of a request that has none yet."""
+    return bodies.write(told, 202, {"Retry-After": str(answers.RETRY_AFTER_S), **headers})
+
+
+def key(text: str) -> UUID:
+    """Return the id that a path names. Raises RequestNotFound when no request can have it."""
+    try:
+        request_id = UUID(text)
+    except ValueError:
+        raise RequestNotFound("There is no such request.") from None
+    if request_id.version != 7 or str(request_id) != text.lower():
+        raise RequestNotFound("There is no such request.")
+    return request_id

@@ -1,0 +1,117 @@
+"""Commands of the command line: `flask --app wsgi release` and `flask --app wsgi tokens …`.
+
+What a command has to tell goes to standard output, log lines to standard error.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+
+from app import json
+from app import release as releases
+from app.auth import tokens
+from app.auth.scopes import Scope
+from app.errors import AppError
+from app.models import access
+from app.platform import Platform
+
+
+def install(app: Flask) -> None:
+    """Give `app` its commands."""
+    app.cli.add_command(release)
+    app.cli.add_command(group)
+
+
+@click.command
+@with_appcontext
+def release() -> None:
+    """Make the database ready for this release. Safe to repeat."""
+    with plainly():
+        for line in releases.run(platform().settings, platform().database):
+            click.echo(line)
+
+
+group = AppGroup("tokens", help="Make, list and revoke the tokens of clients.")
+
+
+@group.command("create")
+@click.option("--client", required=True, help="Whose token it is; the client is made if there is none of this name.")
+@click.option("--name", required=True, help="What it is for, to tell it from the client's others.")
+@click.option(
+    "scopes",
+    "--scope",
+    required=True,
+    multiple=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    help="What it may do. Repeat for more than one.",
+)
+@click.option("--expires-days", type=click.IntRange(min=1), help="Days that it is good for. Without: until revoked.")
+@click.option("as_json", "--json", is_flag=True, help="Print one line of JSON, for programs.")
+def create(client: str, name: str, scopes: tuple[str, ...], expires_days: int | None, as_json: bool) -> None:
+    """Make a token and print it, this one time: only its hash is kept."""
+    token = tokens.make()
+    expires_at = datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None
+    with plainly(), platform().database.transaction() as session:
+        row = access.add_token(
+            session,
+            client_id=access.client(session, client),
+            name=name,
+            digest=tokens.digest(token),
+            ending=token[-4:],
+            scopes=sorted(set(scopes)),
+            expires_at=expires_at,
+        )
+    if as_json:
+        told = {"id": row.id, "client": client, "name": name, "scopes": row.scopes, "expires_at": expires_at}
+        click.echo(json.text({**told, "token": token}))
+    else:
+        click.echo(token)
+        click.echo(f"Keep it safe: it cannot be shown again. Its id is {row.id}.", err=True)
+
+
+@group.command("list")
+def show() -> None:
+    """List every token: id, client, name, last four characters, state, scopes."""
+    now = datetime.now(UTC)
+    with plainly(), platform().database.transaction() as session:
+        for token, client in access.tokens(session):
+            fields = (token.id, client, token.name, f"…{token.ending}", state(token, now), " ".join(token.scopes))
+            click.echo("  ".join(map(str, fields)))
+
+
+@group.command("revoke")
+@click.argument("token_id", metavar="ID", type=click.UUID)
+def revoke(token_id: UUID) -> None:
+    """Refuse a token from now on."""
+    with plainly(), platform().database.transaction() as session:
+        revoked = access.revoke(session, token_id)
+    if not revoked:
+        raise click.ClickException(f"There is no token {token_id} that could be revoked.")
+    click.echo(f"{token_id} is revoked.")
+
+
+def state(token: access.Token, now: datetime) -> str:
+    """Return what became of a token: `valid`, `revoked` or `expired`."""
+    if token.revoked_at is not None:
+        return "revoked"
+    return "expired" if token.expires_at is not None and token.expires_at <= now else "valid"
+
+
+def platform() -> Platform:
+    """Return the platform of the application that the command was called on."""
+    return cast(Platform, current_app.extensions["platform"])
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Have an error that a person can act on end the command with its sentence, not with a traceback."""
+    try:
+        yield
+    except AppError as error:
+        raise click.ClickException(error.detail) from error

@@ -1,0 +1,27 @@
+"""What every table shares: the metadata that migrations compare against, and how ids are made."""
+
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase
+
+#: Names that PostgreSQL would choose itself, written down so that migrations can name them.
+NAMES = {
+    "pk": "%(table_name)s_pkey",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+}
+
+
+class Base(DeclarativeBase):
+    """The root of all tables."""
+
+    metadata = MetaData(naming_convention=NAMES)
+
+
+def new_id() -> UUID:
+    """Return a new UUIDv7 (RFC 9562 §5.7): unique, and ordered by the millisecond it was made in."""
+    return uuid_utils.compat.uuid7()

@@ -1,0 +1,73 @@
+"""Findings: what the rules had to say about the items of a request. Stored as code and params, never as text."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Integer, Text, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.models.base import Base
+from app.rules import Finding, Severity
+
+
+class StoredFinding(Base):
+    """One finding of one item."""
+
+    __tablename__ = "findings"
+    __table_args__ = (
+        CheckConstraint("severity IN ('error', 'warning', 'info')", name="severity"),
+        {"postgresql_partition_by": "RANGE (request_id)"},
+    )
+
+    request_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: Counts the findings of one request, in the order the rules made them.
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    #: Which item of the request, from 0.
+    item: Mapped[int] = mapped_column(Integer)
+    #: JSON Pointer into the item (RFC 6901).
+    pointer: Mapped[str] = mapped_column(Text)
+    code: Mapped[str] = mapped_column(Text)
+    severity: Mapped[str] = mapped_column(Text)
+    params: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    rule_id: Mapped[str] = mapped_column(Text)
+
+
+def add(session: Session, request_id: UUID, findings: Iterable[tuple[int, Finding]]) -> None:
+    """Store the findings of a request, each with the position of its item."""
+    rows = [
+        {
+            "request_id": request_id,
+            "position": position,
+            "item": item,
+            "pointer": finding.pointer,
+            "code": finding.code,
+            "severity": finding.severity,
+            "params": finding.params,
+            "rule_id": finding.rule_id,
+        }
+        for position, (item, finding) in enumerate(findings)
+    ]
+    if rows:
+        session.execute(insert(StoredFinding), rows)
+
+
+def of(session: Session, request_id: UUID) -> Sequence[tuple[int, Finding]]:
+    """Return the findings of a request with the positions of their items, in the order they were made."""
+    rows = session.scalars(
+        select(StoredFinding).where(StoredFinding.request_id == request_id).order_by(StoredFinding.position)
+    )
+    return [
+        (
+            row.item,
+            Finding(
+                pointer=row.pointer,
+                code=row.code,
+                severity=cast(Severity, row.severity),
+                params=row.params,
+                rule_id=row.rule_id,
+            ),
+        )
+        for row in rows
+    ]

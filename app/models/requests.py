@@ -1,0 +1,146 @@
+"""Requests: the ledger of what was accepted. A row here is the promise that an answer will come.
+
+State goes `pending → done | failed`, once; every verb has the old state in its WHERE. `epoch` is not state: it only
+remembers under which life of the queue the row's message is known to have been sent (see `app.rescue`).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, DateTime, Index, Text, and_, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.models.base import Base
+
+
+class State(StrEnum):
+    """Where a request is."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Request(Base):
+    """One accepted request: one item or a few, for one rule set, of one client."""
+
+    __tablename__ = "validation_requests"
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'done', 'failed')", name="state"),
+        Index("validation_requests_pending_idx", "id", postgresql_where=text("state = 'pending'")),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    client_id: Mapped[UUID]
+    source: Mapped[str] = mapped_column(Text)
+    #: The rule set that judges it, version included: `fx_rate@1`.
+    ruleset: Mapped[str] = mapped_column(Text)
+    items: Mapped[list[Any]] = mapped_column(JSONB)
+    state: Mapped[str] = mapped_column(Text, server_default=State.PENDING)
+    #: Why there is no verdict, when the state is `failed`.
+    reason: Mapped[str | None] = mapped_column(Text)
+    epoch: Mapped[str | None] = mapped_column(Text)
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+def add(
+    session: Session, *, request_id: UUID, client_id: UUID, source: str, ruleset: str, items: Sequence[Any]
+) -> Request:
+    """Return the new request, pending and not yet sent."""
+    request = Request(
+        id=request_id,
+        client_id=client_id,
+        source=source,
+        ruleset=ruleset,
+        items=list(items),
+        state=State.PENDING,
+    )
+    session.add(request)
+    session.flush()
+    return request
+
+
+def find(session: Session, request_id: UUID, *, client_id: UUID) -> Request | None:
+    """Return the request if there is one and it is this client's, else None."""
+    return session.scalar(select(Request).where(Request.id == request_id, Request.client_id == client_id))
+
+
+def claim(session: Session, request_id: UUID) -> Request | None:
+    """Return the request, its row locked until the transaction ends, if it is pending and nobody else holds it."""
+    return session.scalar(
+        select(Request)
+        .where(Request.id == request_id, Request.state == State.PENDING)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def state(session: Session, request_id: UUID) -> State | None:
+    """Return where the request is, or None when there is none of this id."""
+    found = session.scalar(select(Request.state).where(Request.id == request_id))
+    return State(found) if found else None
+
+
+def finish(session: Session, request_id: UUID) -> bool:
+    """Return whether the request went from pending to done."""
+    return _end(session, request_id, State.DONE, None)
+
+
+def fail(session: Session, request_id: UUID, reason: str) -> bool:
+    """Return whether the request went from pending to failed, for `reason`."""
+    return _end(session, request_id, State.FAILED, reason)
+
+
+def _end(session: Session, request_id: UUID, end: State, reason: str | None) -> bool:
+    ended = session.execute(
+        update(Request)
+        .where(Request.id == request_id, Request.state == State.PENDING)
+        .values(state=end, reason=reason, finished_at=func.clock_timestamp())
+        .returning(Request.id),
+        execution_options={"synchronize_session": False},
+    )
+    return ended.first() is not None
+
+
+def mark_sent(session: Session, request_ids: Sequence[UUID], *, epoch: str) -> None:
+    """Remember that the messages of these requests were sent under `epoch`, where they are still pending."""
+    session.execute(
+        update(Request)
+        .where(Request.id.in_(request_ids), Request.state == State.PENDING)
+        .values(epoch=epoch, sent_at=func.clock_timestamp()),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def stranded(
+    session: Session, *, epoch: str, unsent_after_ms: int, stale_after_ms: int | None, limit: int
+) -> Sequence[UUID]:
+    """Return up to `limit` pending requests whose message is lost or may be, oldest first, their rows locked.
+
+    Lost: not known as sent although `unsent_after_ms` old, or sent in another life of the queue than `epoch`.
+    May be: sent more than `stale_after_ms` ago in this very life, and still no answer; None leaves those alone.
+    """
+    now = func.clock_timestamp()
+    reasons = [
+        and_(Request.epoch.is_(None), Request.created_at < now - _ms(unsent_after_ms)),
+        Request.epoch != epoch,
+    ]
+    if stale_after_ms is not None:
+        reasons.append(Request.sent_at < now - _ms(stale_after_ms))
+    return session.scalars(
+        select(Request.id)
+        .where(Request.state == State.PENDING, or_(*reasons))
+        .order_by(Request.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def _ms(milliseconds: int) -> Any:
+    return func.make_interval(0, 0, 0, 0, 0, 0, milliseconds / 1000)

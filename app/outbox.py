@@ -1,0 +1,91 @@
+"""The outbox: which requests this process has sent, written to their rows a second later and in batches.
+
+By then most of them are done and need no write at all. What is lost with the process is only knowledge: a row that is
+not known as sent is sent again by `app.rescue`, which is harmless.
+"""
+
+import os
+import threading
+from collections import defaultdict
+from uuid import UUID
+
+import redis
+import structlog
+
+from app.database import Database
+from app.epoch import Epoch
+from app.errors import DatabaseAway
+from app.models import requests
+
+log = structlog.get_logger(__name__)
+
+#: How long a sent request has to be done before its row is written: shorter than `rescue_after_ms`.
+PAUSE_S = 1.0
+
+
+class Outbox:
+    """What this process has sent, and the thread (a greenlet under gevent) that writes it down."""
+
+    def __init__(self, database: Database, epoch: Epoch) -> None:
+        self._database = database
+        self._source = epoch
+        #: The epoch as it was read *before* a send: an older one makes a send too many, a newer one would lose it.
+        self._epoch: str | None = None
+        self._sent: list[tuple[UUID, str]] = []
+        self._busy = threading.Event()
+        self._stop = threading.Event()
+        self._pid: int | None = None
+
+    @property
+    def epoch(self) -> str | None:
+        """The epoch to send under; None while Redis has not told."""
+        return self._epoch
+
+    def start(self) -> None:
+        """Have a writer running in this very process; further calls change nothing."""
+        if self._pid == os.getpid():
+            return
+        self._pid = os.getpid()
+        self._stop = threading.Event()
+        threading.Thread(target=self._run, name="outbox", args=(self._stop,), daemon=True).start()
+
+    def close(self) -> None:
+        """Write down what there is, and have the writer stop."""
+        self._stop.set()
+        self._busy.set()
+        self.flush()
+
+    def sent(self, request_id: UUID, epoch: str | None) -> None:
+        """Remember that the request's message was sent, `epoch` having been read before that."""
+        if epoch is not None:
+            self._sent.append((request_id, epoch))
+        self._busy.set()
+
+    def flush(self) -> None:
+        """Write down what was sent until now. A database that is away costs only a repeated send."""
+        sent, self._sent = self._sent, []
+        by_epoch: defaultdict[str, list[UUID]] = defaultdict(list)
+        for request_id, epoch in sent:
+            by_epoch[epoch].append(request_id)
+        try:
+            for epoch, request_ids in by_epoch.items():
+                with self._database.transaction() as session:
+                    requests.mark_sent(session, request_ids, epoch=epoch)
+        except DatabaseAway as error:
+            log.warning("outbox.not_written", requests=len(sent), error=str(error))
+
+    def read_epoch(self) -> None:
+        """Learn the present epoch, if Redis tells."""
+        try:
+            self._epoch = self._source.read()
+        except redis.RedisError:
+            self._epoch = None
+
+    def _run(self, stop: threading.Event) -> None:
+        self.read_epoch()
+        while not stop.is_set():
+            self._busy.wait()
+            self._busy.clear()
+            stop.wait(PAUSE_S)
+            self.flush()
+            self.read_epoch()

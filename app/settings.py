@@ -1,0 +1,135 @@
+"""Settings of one process, frozen and checked; `from_env` is the only reader of the environment.
+
+An unknown `RATE_…` variable or a value of the wrong kind stops the process at start, with a hint: a typing
+mistake must not become a default that nobody notices.
+"""
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
+
+LogFormat = Literal["json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+#: Variables that a platform sets under its own names; everything else is `RATE_` + the field's name.
+PLATFORM_NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+PREFIX = "RATE_"
+
+
+class SettingsError(Exception):
+    """The environment cannot be used as it is. The message has one line for each thing to mend."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one process needs to know. Durations carry their unit in the name."""
+
+    #: PostgreSQL 15 or newer; `postgres://` and `postgresql://` are both taken.
+    database_url: str = field(repr=False)
+    #: Redis 7.0 or newer (6.2 for the embedded default); `rediss://` for TLS.
+    redis_url: str = field(repr=False)
+    #: Prefix of every Redis key, for a Redis that is shared with others.
+    redis_namespace: str = ""
+
+    #: Connections a process keeps open to Postgres, and how many more it may open under load.
+    database_pool_size: int = 10
+    database_pool_overflow: int = 5
+    #: How long a caller waits for a free connection before it is told to come back.
+    database_pool_timeout_ms: int = 20_000
+    #: The longest a single statement may run, and the longest a transaction may sit idle: both end a stuck row lock.
+    database_statement_timeout_ms: int = 10_000
+    database_idle_timeout_ms: int = 15_000
+
+    #: The largest request body, in bytes; over it the answer is 413.
+    max_body_bytes: int = 1_048_576
+    #: The most items one request may carry.
+    max_items: int = 100
+    #: How deep JSON may nest.
+    max_depth: int = 32
+    #: The longest a long poll may wait; Heroku cuts a silent request at 30 s.
+    max_wait_s: int = 25
+    #: Proxies in front of the web process whose `X-Forwarded-*` headers may be believed.
+    trusted_proxies: int = 0
+
+    #: How long a worker may be silent before others take over what it was doing.
+    lease_ms: int = 15_000
+    #: How often a validation whose engine crashed is tried again before it is dead-lettered, and the first pause.
+    validation_retries: int = 4
+    validation_backoff_ms: int = 250
+    #: A pending row that nobody is known to have sent is sent again after this long.
+    rescue_after_ms: int = 3_000
+    #: The slow second reason to send again: a row known as sent that still has no answer.
+    rescue_stale_after_ms: int = 600_000
+
+    #: Months of partitions that are made ahead of the present one.
+    partition_months_ahead: int = 3
+
+    log_format: LogFormat = "json"
+    log_level: LogLevel = "info"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings that `env` describes.
+
+        Raises:
+            SettingsError: a required variable is missing, a value is of the wrong kind, or a `RATE_` name is unknown.
+        """
+        fields = {variable(f.name): f for f in dataclasses.fields(cls)}
+        faults = [
+            f"{name} is not a setting.{hint(name, fields)}"
+            for name in env
+            if name.startswith(PREFIX) and name not in fields
+        ]
+        values: dict[str, Any] = {}
+        for name, setting in fields.items():
+            text = env.get(name)
+            if not text:
+                if setting.default is dataclasses.MISSING:
+                    faults.append(f"{name} is not set.")
+                continue
+            try:
+                values[setting.name] = parse(text, setting.type)
+            except ValueError as error:
+                faults.append(f"{name} {error}")
+        if faults:
+            raise SettingsError("\n".join(faults))
+        values["database_url"] = sqlalchemy_url(values["database_url"])
+        return cls(**values)
+
+
+def variable(name: str) -> str:
+    """Return the environment variable that sets the field `name`."""
+    return PLATFORM_NAMES.get(name, PREFIX + name.upper())
+
+
+def parse(text: str, kind: Any) -> Any:
+    """Return `text` as the field's type. Raises ValueError with the rest of a sentence that starts with its name."""
+    if kind is int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"must be a whole number, not {text!r}.") from None
+        if number < 0:
+            raise ValueError(f"must not be negative, but is {number}.")
+        return number
+    choices = get_args(kind)
+    if choices and text not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}, not {text!r}.")
+    return text
+
+
+def hint(name: str, known: Mapping[str, Any]) -> str:
+    """Return ` Did you mean …?` when one of the known names is close, else nothing."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Return `url` naming the driver: platforms hand out `postgres://`, which SQLAlchemy refuses."""
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme in ("postgres", "postgresql"):
+        return f"postgresql+psycopg://{rest}"
+    return url

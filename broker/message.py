@@ -1,0 +1,70 @@
+"""A message as a worker gets it, and what is to become of it at Redis when the worker is done.
+
+Enqueueing a message again while it is being processed, as retries do, only notes a `Send` on it.
+The acknowledgement then does all at once, so that a message is never both gone and not retried.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from dramatiq.broker import MessageProxy
+from dramatiq.message import Message
+
+from broker.dead import FAILED, DeadLetter
+from broker.scripts import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message to be put on its queue, `delay_ms` from then. An empty body stands for the entry's own."""
+
+    waiting_id: str
+    delay_ms: int
+    body: bytes = b""
+    #: Since when (Redis's clock, ms) it waits for a worker that knows its actor.
+    parked_ms: int | None = None
+
+
+class StreamMessage(MessageProxy):
+    """A message that this process holds: fetched from the stream, and not yet settled there."""
+
+    def __init__(
+        self, message: Message[object], entry_id: bytes, home: object, *, parked_ms: int | None, starts: int | None
+    ) -> None:
+        super().__init__(message)
+        self.entry_id = entry_id
+        #: The holding that it belongs to.
+        self.home = home
+        self.parked_ms = parked_ms
+        #: How often it was started since it was taken over from another consumer; None if it never was.
+        self.starts = starts
+        #: When (monotonic, s) its lease began, and when its actor was started.
+        self.leased_at = time.monotonic()
+        self.started_at: float | None = None
+        #: What is to be sent when it is acknowledged.
+        self.sends: list[Send] = []
+        self.settled = False
+        self.reason = FAILED
+
+
+@dataclass(slots=True)
+class Settlement:
+    """The end of one entry: acknowledged and deleted, with what is to be sent and the dead letter, as one step."""
+
+    entry_id: bytes
+    sends: list[Send] = field(default_factory=list)
+    letter: DeadLetter | None = None
+    #: Whether Redis may have done it already: a reply was lost.
+    doubtful: bool = False
+    #: Not to be tried before (monotonic, s): Redis refused it, for want of memory.
+    not_before: float = 0.0
+
+    def arguments(self) -> list[Text]:
+        """Return it as `turn.lua` reads it."""
+        arguments: list[Text] = [self.entry_id, len(self.sends)]
+        for send in self.sends:
+            arguments += (send.waiting_id, send.delay_ms, "" if send.parked_ms is None else send.parked_ms, send.body)
+        texts = [] if self.letter is None else self.letter.texts()
+        return [*arguments, len(texts), *texts]

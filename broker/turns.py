@@ -1,0 +1,121 @@
+"""A turn at a queue: one call that settles what is finished, promotes what is due and reads what is new."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from dramatiq.errors import BrokerConnectionError
+
+from broker import scripts
+from broker.delays import LOOK_MS
+from broker.errors import translated
+from broker.holding import Holding
+from broker.keys import GROUP, SHELF
+from broker.message import Settlement
+from broker.outage import Outage
+
+logger = logging.getLogger(__name__)
+
+#: How long a settlement that Redis refused (no memory for a retry or a dead letter) waits for another try.
+_REFUSED_WAIT_S = 1.0
+
+#: How many entries one script renews or hands back.
+_CHUNK = 500
+
+#: An entry as Redis gives it: id, and field, value, field, value, …
+RawEntry = list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn brought. Times are by Redis's clock."""
+
+    now_ms: int
+    #: Until the next delayed message is due; None when there is none.
+    due_ms: int | None
+    new: list[RawEntry]
+    #: Handed back by others; each with the starts counted so far, or None, behind its fields.
+    retaken: list[RawEntry]
+
+
+class Turns:
+    """Takes turns in the name of one consumer, and sees that no settlement is lost on the way."""
+
+    def __init__(self, consumer: bytes, outage: Outage, *, dead_max_age_ms: int, dead_max_number: int) -> None:
+        self.consumer = consumer
+        self.outage = outage
+        self.dead_max_age_ms = dead_max_age_ms
+        self.dead_max_number = dead_max_number
+
+    def read(self, holding: Holding, want: int) -> Turn:
+        """Settle a batch and return at most `want` entries: the reader's turn.
+
+        Raises BrokerConnectionError, and then all settlements are still due and entries may be stranded.
+        """
+        try:
+            # The reader learns here when the next message is due, so nobody needs to be woken.
+            return self._take(holding, want, wake_ms=0)
+        except BaseException:
+            holding.suspect = True
+            raise
+
+    def settle(self, holding: Holding) -> None:
+        """Settle all that is due. Never raises for an outage: it is noted, and all that is left stays due."""
+        while holding.ripe:
+            try:
+                self._take(holding, 0, wake_ms=LOOK_MS)
+            except BrokerConnectionError as error:
+                self.outage.note(error)
+                return
+
+    def hand_back(self, holding: Holding, entry_ids: list[bytes], *, started: bool = False) -> None:
+        """The entries, as far as they are still ours, go to whoever turns next. Their place is kept.
+
+        Those that were `started`, and never ended, have their starts counted from then on.
+        Raises BrokerConnectionError.
+        """
+        keys = [holding.keys.stream, holding.keys.starts]
+        for first in range(0, len(entry_ids), _CHUNK):
+            chunk = entry_ids[first : first + _CHUNK]
+            try:
+                with translated():
+                    scripts.HANDBACK(holding.client, keys, [GROUP, self.consumer, SHELF, int(started), *chunk])
+            except BaseException:
+                # The reader will find those that are still ours and nobody's.
+                holding.suspect = True
+                raise
+
+    def _take(self, holding: Holding, want: int, *, wake_ms: int) -> Turn:
+        batch = holding.take()
+        arguments: list[scripts.Text] = [GROUP, self.consumer, SHELF, want, wake_ms]
+        arguments += [self.dead_max_age_ms, self.dead_max_number]
+        for settlement in batch:
+            arguments += settlement.arguments()
+        try:
+            with translated():
+                now_ms, due_ms, outcomes, new, retaken = scripts.TURN(holding.client, holding.keys.all, arguments)
+        except BaseException:
+            for settlement in batch:
+                settlement.doubtful = True
+            holding.put_back(batch)
+            raise
+        self.outage.over()
+        holding.done(batch)
+        for settlement, outcome in zip(batch, outcomes, strict=True):
+            if outcome != 1:
+                self._unsettled(holding, settlement, outcome)
+        return Turn(now_ms, due_ms if due_ms >= 0 else None, new, retaken)
+
+    def _unsettled(self, holding: Holding, settlement: Settlement, outcome: int | bytes) -> None:
+        if isinstance(outcome, bytes):
+            if not settlement.not_before:
+                logger.error("Redis refused to settle %r of %s: %r", settlement.entry_id, holding.queue, outcome)
+            holding.postpone(settlement, _REFUSED_WAIT_S)
+        elif not settlement.doubtful:
+            logger.warning(
+                "Entry %r of queue %s is no longer ours (its lease ran out, or the queue was flushed): nothing done.",
+                settlement.entry_id,
+                holding.queue,
+            )

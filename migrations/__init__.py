@@ -1,0 +1,1 @@
+"""Alembic migrations: `env.py` says how they run, `versions/` what they change."""

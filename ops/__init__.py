@@ -1,0 +1,1 @@
+"""Commands and files that run the platform: set-up, servers for development, deploys, samples, measurements."""

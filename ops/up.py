@@ -1,0 +1,200 @@
+"""`ops/up`: the whole platform on this machine, from nothing to answered samples, then until Ctrl-C.
+
+Servers out of wheels stand in where DATABASE_URL or REDIS_URL is not set; what runs is what the Procfile says. All that
+one run leaves, its logs too, lies in one folder under .local/, and the next run goes on with it.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+
+from ops import formation, leash, run, sample_run, samples
+from ops.embedded import PostgresServer, RedisServer, Server, ServerFailed
+from ops.formation import Formation
+from ops.venv import ROOT, say
+
+READY_S = 60.0
+POLL_S = 0.1
+#: What the developer's token may do.
+SCOPES = ("validations:write", "validations:read", "metrics:read", "status:read")
+
+#: What the curl example sends: a currency that was withdrawn before the rate's date.
+FX_RATE = {"date": "2026-11-20", "base": "EUR", "quote": "HRK", "rate": "7.5345"}
+
+
+class Failed(Exception):
+    """A step did not succeed; the message is for people."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return the exit code: 0 when every sample was answered as expected."""
+    parser = argparse.ArgumentParser(prog="ops/up", description="Run the whole platform on this machine.")
+    parser.add_argument("--once", action="store_true", help="stop after the samples, instead of serving until Ctrl-C")
+    once = parser.parse_args(argv).once
+    # As an exception, so that what was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with ExitStack() as stack:
+            return up(stack, once=once)
+    except (Failed, ServerFailed, run.NoPlace) as error:
+        print(f"ops/up: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def up(stack: ExitStack, *, once: bool) -> int:
+    """Start everything, one step after the other, and run it; what was started ends with the stack."""
+    folder = stack.enter_context(run.folder(ROOT / ".local"))
+    port = stack.enter_context(run.port(wanted_port()))
+    env = environment(port)
+    if not env.get("DATABASE_URL"):
+        env["DATABASE_URL"] = start(stack, PostgresServer(folder / "postgres"))
+    if not env.get("REDIS_URL"):
+        env["REDIS_URL"] = start(stack, RedisServer(folder / "redis"))
+    commands = formation.read(ROOT / "Procfile")
+    release(commands.pop("release"), env)
+    return Visit(commands, env, logs=folder / "log", url=f"http://127.0.0.1:{port}", once=once).run()
+
+
+def wanted_port() -> int | None:
+    """PORT, when it is set. Raises Failed when it is not a number."""
+    text = os.environ.get("PORT")
+    if text and not text.isdecimal():
+        raise Failed(f"PORT must be a number, not {text!r}.")
+    return int(text) if text else None
+
+
+def environment(port: int) -> dict[str, str]:
+    """What the processes see: ours, and for gunicorn what suits a laptop better than a platform."""
+    return {
+        "WEB_CONCURRENCY": "2",
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PORT": str(port),
+        # Nobody outside this machine, and no waiting on Ctrl-C for a browser that keeps its connection.
+        "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port} --keep-alive 2 --graceful-timeout 5",
+    }
+
+
+def start(stack: ExitStack, server: Server) -> str:
+    """Return the url of an embedded server that answers now and is stopped with the stack."""
+    started = time.monotonic()
+    url = stack.enter_context(server).url
+    took = time.monotonic() - started
+    say(f"{server.name} answers on port {server.port} ({took:.1f} s), data in {shown(server.data)}")
+    return url
+
+
+def release(command: str, env: dict[str, str]) -> None:
+    """The Procfile's release line has been run. Raises Failed with what it said."""
+    say(f"release: {command}")
+    output = run_quietly(["/bin/sh", "-c", command], env)
+    for line in output.splitlines():
+        say(f"  {line}")
+
+
+def development_token(env: dict[str, str]) -> str:
+    """Return a new token with every scope that a developer needs."""
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi", "tokens", "create", "--json"]
+    owner = ["--client", "development", "--name", "development"]
+    output = run_quietly([*flask, *owner, *(word for scope in SCOPES for word in ("--scope", scope))], env)
+    token: str = json.loads(output.splitlines()[-1])["token"]
+    return token
+
+
+def run_quietly(command: Sequence[str], env: dict[str, str]) -> str:
+    """Return what a command printed on standard output. Raises Failed with all of it when it did not succeed."""
+    prefix = leash.command(signal.SIGTERM)
+    done = subprocess.run([*prefix, *command], env=env, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command)} failed:\n{done.stderr}{done.stdout}")
+    return done.stdout
+
+
+def shown(path: Path) -> str:
+    """Return the path as seen from the project's folder."""
+    return str(path.relative_to(ROOT))
+
+
+class Visit:
+    """A formation and its first visitor: a thread that waits for the web process and puts the samples through it."""
+
+    def __init__(self, commands: dict[str, str], env: dict[str, str], *, logs: Path, url: str, once: bool) -> None:
+        self._env = env
+        self._url = url
+        self._once = once
+        # A thread of its own, because honcho's loop handles signals and so must have the main one.
+        visitor = threading.Thread(target=self._visit, name="visitor", daemon=True)
+        self._formation = Formation(commands, env=env, logs=logs, on_start=visitor.start)
+        self._problem: str | None = "stopped before the samples were answered"
+
+    def run(self) -> int:
+        """Return the exit code once everything has ended."""
+        say(f"Starting {', '.join(self._formation.names)}; logs in {shown(self._formation.log.folder)}")
+        self._formation.run()
+        if self._formation.fallen:
+            name, code = self._formation.fallen
+            self._problem = f"{name} ended by itself with exit code {code}. {self._formation.log.last_words(name)}"
+        if self._problem:
+            raise Failed(self._problem)
+        return 0
+
+    def _visit(self) -> None:
+        try:
+            self._problem = self._look_around()
+        except (Failed, httpx.HTTPError) as error:
+            self._problem = f"{error}"
+            self._formation.terminate()
+        if self._once:
+            self._formation.terminate()
+
+    def _look_around(self) -> str | None:
+        """Return what was wrong with the answers, if anything."""
+        self._wait_until_ready()
+        token = development_token(self._env)
+        sheet = samples.load()
+        say(f"{self._url} is ready; putting {len(sheet)} samples through it")
+        answers = sample_run.run(self._url, token, sheet)
+        print(*sample_run.report(answers), sep="\n", flush=True)
+        wrong = sum(not each.is_right for each in answers)
+        if not self._once:
+            self._invite(token)
+        return f"{wrong} of {len(answers)} samples got a wrong answer" if wrong else None
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{self._url}/readyz").status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass  # nobody listens yet
+            time.sleep(POLL_S)
+        raise Failed(f"{self._url}/readyz did not become ready. {self._formation.log.last_words('web')}")
+
+    def _invite(self, token: str) -> None:
+        body = json.dumps({"ruleset": "fx_rate", "item": FX_RATE})
+        say(f"Serving on {self._url} until Ctrl-C. A token for development, and what to do with it:")
+        print(
+            f"""
+TOKEN={token}
+curl {self._url}/api/validation/validate -H "X-API-Key: $TOKEN" \\
+  -H 'Content-Type: application/json' -H 'Prefer: wait=10' -d '{body}'
+""",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The project's virtual environment: `.venv`, with exactly the packages that requirements-dev.txt locks.
+
+A script of the standard library alone, run by whatever Python there is; `ops/python` starts it, and it becomes the
+environment's own Python by exec. Two runs at once wait for each other. An environment that was cut off half-way, was
+copied here from another folder, or has lost its Python is made again from nothing; a changed lock file only adds to it.
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Environment:
+    """A virtual environment in `folder`, which is as `lock` says once `make` has returned."""
+
+    def __init__(self, folder: Path, lock: Path) -> None:
+        self.folder = folder
+        self.python = folder / "bin" / "python"
+        self.lock = lock
+        self._stamp = folder / "installed"
+
+    def make(self) -> None:
+        """The packages of the lock file are installed. Does nothing when they are. Ends the program when it cannot."""
+        if self.is_current():
+            return
+        turn = os.open(self.folder.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if not self.is_current():  # another run may have made it while this one waited
+                self._install()
+        finally:
+            os.close(turn)
+
+    def is_current(self) -> bool:
+        """Whether the last installation came to its end, here, with this lock file."""
+        return self._read_stamp() == (self._place(), self._wanted()) and os.access(self.python, os.X_OK)
+
+    def _install(self) -> None:
+        place, _ = self._read_stamp()
+        wanted = self._wanted()
+        started = time.monotonic()
+        say(f"Installing the locked packages into {self.folder.name} (a minute or so)")
+        if place != self._place() or not os.access(self.python, os.X_OK):
+            self._run([sys.executable, "-m", "venv", "--clear", str(self.folder)])
+        # No stamp while pip works: if it is cut off, the next run starts from nothing.
+        self._stamp.unlink(missing_ok=True)
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # The lock names every package, so pip needs to resolve nothing; modules compile when they are first used.
+        self._run([*pip, "--require-hashes", "--no-deps", "--no-compile", "--requirement", str(self.lock)])
+        self._write_stamp(f"{self._place()}\n{wanted}\n")
+        say(f"Installed in {time.monotonic() - started:.0f} s")
+
+    def _run(self, command: list[str]) -> None:
+        """Quiet when it works, else all that it said. It ends with this process (see leash.py)."""
+        leash = [sys.executable, "-ISs", str(ROOT / "ops" / "leash.py"), "15", str(os.getpid()), ""]
+        done = subprocess.run([*leash, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{done.stdout}\nThe set-up failed: {' '.join(command)}")
+
+    def _place(self) -> str:
+        """The scripts of an environment name its folder, so a copy elsewhere is not one that can be used."""
+        return str(self.folder.resolve())
+
+    def _wanted(self) -> str:
+        return hashlib.sha256(self.lock.read_bytes()).hexdigest()
+
+    def _read_stamp(self) -> tuple[str, str]:
+        try:
+            place, installed = self._stamp.read_text().splitlines()
+        except (FileNotFoundError, ValueError):
+            return "", ""
+        return place, installed
+
+    def _write_stamp(self, text: str) -> None:
+        unfinished = self._stamp.with_name("installed.new")
+        unfinished.write_text(text)
+        unfinished.replace(self._stamp)
+
+
+def say(line: str) -> None:
+    """The line is on the terminal; standard error, so that what a command prints can still be piped."""
+    print(f"--> {line}", file=sys.stderr, flush=True)
+
+
+def main(argv: list[str]) -> None:
+    """Become the environment's Python."""
+    environment = Environment(ROOT / ".venv", ROOT / "requirements-dev.txt")
+    environment.make()
+    os.execv(environment.python, [str(environment.python), *argv])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

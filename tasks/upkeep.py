@@ -1,0 +1,35 @@
+"""The upkeep actors: rescue of stranded requests, partitions of the months ahead."""
+
+import dramatiq
+import structlog
+
+from app import messages, release
+from app.platform import Platform
+from app.rescue import rescue
+from tasks.outages import patient
+
+log = structlog.get_logger(__name__)
+
+
+def declare(platform: Platform) -> None:
+    """Make the actors known to the platform's broker. The clock sends them; a tick that fails is not retried."""
+
+    @dramatiq.actor(
+        broker=platform.broker, actor_name=messages.RESCUE, queue_name=messages.UPKEEP, max_retries=0, priority=-1
+    )
+    def rescue_stranded() -> None:
+        rescue(
+            platform.database,
+            platform.broker,
+            epoch=platform.epoch.read(),
+            depth=platform.epoch.depth(),
+            settings=platform.settings,
+        )
+
+    @dramatiq.actor(
+        broker=platform.broker, actor_name=messages.MAKE_PARTITIONS, queue_name=messages.UPKEEP, priority=-1
+    )
+    def make_partitions() -> None:
+        with patient(), platform.database.transaction() as session:
+            for name in release.make_partitions(session.connection(), platform.settings):
+                log.info("partition.made", partition=name)

@@ -1,0 +1,29 @@
+"""The worker's door: `dramatiq tasks.worker:boot`."""
+
+import dramatiq
+from broker import SignalGrace
+
+from app.platform import Platform
+from app.settings import Settings
+from app.telemetry import logs
+from tasks import upkeep, validation
+from tasks.failures import Failures
+from tasks.trace import Trace
+
+
+def boot() -> None:
+    """Set up this process and hand Dramatiq the broker that knows all actors."""
+    settings = Settings.from_env()
+    logs.configure(settings)
+    platform = Platform.open(settings, name="worker")
+    declare(platform)
+    dramatiq.set_broker(platform.broker)
+
+
+def declare(platform: Platform) -> None:
+    """Make every actor, and the middleware they need, known to the platform's broker."""
+    platform.broker.add_middleware(SignalGrace())
+    platform.broker.add_middleware(Trace())
+    platform.broker.add_middleware(Failures(platform))
+    validation.declare(platform)
+    upkeep.declare(platform)

@@ -1,0 +1,66 @@
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.auth import guard
+from app.auth.scopes import Scope
+from tests.api.calls import told
+
+
+@pytest.fixture
+def spec(client: FlaskClient) -> dict[str, Any]:
+    """The description as it is served."""
+    return dict(told(client.get("/api/openapi.json")))
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object in a JSON value."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from nodes(inner)
+
+
+def test_the_description_is_open_api_3_1(spec: dict[str, Any]) -> None:
+    assert spec["openapi"] == "3.1.0"
+    assert {"title", "version"} <= set(spec["info"])
+
+
+def test_every_reference_in_the_description_leads_somewhere(spec: dict[str, Any]) -> None:
+    references = [node["$ref"] for node in nodes(spec) if "$ref" in node]
+
+    assert references
+    for reference in references:
+        target: Any = spec
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+
+
+def test_every_schema_in_the_description_is_a_json_schema(spec: dict[str, Any]) -> None:
+    for schema in spec["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema)  # OpenAPI 3.1 schemas are JSON Schema 2020-12, the default dialect.
+
+
+def test_every_route_is_described_with_its_scope(app: Flask, spec: dict[str, Any]) -> None:
+    described = set()
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        access = guard.access(app.view_functions[rule.endpoint])
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            security = spec["paths"][path][method.lower()]["security"]
+            needed = [{"bearer": [access]}, {"api_key": [access]}] if isinstance(access, Scope) else []
+            assert security == needed, rule
+            described.add(path)
+    assert described == set(spec["paths"])
+
+
+def test_errors_are_described_as_problems(spec: dict[str, Any]) -> None:
+    for path in spec["paths"].values():
+        for operation in (path[method] for method in ("get", "post") if method in path):
+            assert operation["responses"]["default"] == {"$ref": "#/components/responses/DEFAULT_ERROR"}
+    assert set(spec["components"]["responses"]["DEFAULT_ERROR"]["content"]) == {"application/problem+json"}

@@ -1,0 +1,300 @@
+"""The consumer by itself: what it fetches, holds, settles and hands back."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+import pytest
+import redis
+from dramatiq.broker import MessageProxy
+from dramatiq.message import Message
+
+from broker import RedisStreamsBroker
+from broker.keys import SHELF
+from tests.broker.looks import consumers, dead_letters, pending
+from tests.broker.servers import Server, wait_for
+
+
+@pytest.fixture
+def note(broker: RedisStreamsBroker) -> dramatiq.Actor[[int], None]:
+    """An actor to send messages to."""
+
+    @dramatiq.actor
+    def note(number: int) -> None:
+        """Do nothing."""
+
+    return note
+
+
+def fetch(consumer: dramatiq.Consumer) -> MessageProxy:
+    """Return the consumer's next message, which must be there."""
+    for _ in range(100):
+        message = next(consumer)
+        if message is not None:
+            return message
+    raise AssertionError("no message came")
+
+
+def args(messages: list[MessageProxy]) -> list[int]:
+    """Return the first argument of each."""
+    return [message.args[0] for message in messages]
+
+
+def test_it_never_holds_more_than_its_prefetch(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+) -> None:
+    for number in range(10):
+        note.send(number)
+    consumer = broker.consume("default", prefetch=3, timeout=20)
+
+    held = [fetch(consumer) for _ in range(3)]
+
+    assert next(consumer) is None
+    assert sum(pending(redis_client, broker).values()) == 3
+    consumer.ack(held[0])
+    assert args([fetch(consumer)]) == [3]
+    assert next(consumer) is None
+    consumer.close()
+
+
+def test_an_acknowledged_message_leaves_nothing_behind(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+) -> None:
+    note.send(1)
+    consumer = broker.consume("default", timeout=20)
+
+    consumer.ack(fetch(consumer))
+
+    assert redis_client.xlen("default") == 0
+    assert pending(redis_client, broker) == {}
+    consumer.close()
+
+
+def test_an_idle_consumer_returns_after_its_timeout(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None]
+) -> None:
+    consumer = broker.consume("default", timeout=100)
+    assert next(consumer) is None
+    began = time.monotonic()
+
+    assert next(consumer) is None
+
+    assert 0.09 < time.monotonic() - began < 1
+    consumer.close()
+
+
+def test_it_is_woken_by_a_message(broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None]) -> None:
+    consumer = broker.consume("default", timeout=1_000)
+    assert next(consumer) is None
+    latencies = []
+    for number in range(5):
+        threading.Timer(0.05, lambda number=number: note.send((number, time.monotonic()))).start()
+
+        message = fetch(consumer)
+
+        latencies.append(time.monotonic() - message.args[0][1])
+        consumer.ack(message)
+
+    assert sorted(latencies)[2] < 0.02
+    consumer.close()
+
+
+def test_settling_the_same_message_again_does_nothing(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+) -> None:
+    note.send(1)
+    consumer = broker.consume("default", timeout=20)
+    message = fetch(consumer)
+    consumer.ack(message)
+
+    consumer.nack(message)
+
+    assert dead_letters(redis_client, broker) == []
+    consumer.close()
+
+
+def test_a_message_of_another_broker_is_refused(broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None]) -> None:
+    consumer = broker.consume("default", timeout=20)
+
+    with pytest.raises(TypeError, match="not fetched"):
+        consumer.ack(MessageProxy(note.message(1)))
+    consumer.close()
+
+
+def test_a_new_consumer_settles_what_its_predecessor_fetched(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+) -> None:
+    note.send(1)
+    note.send(2)
+    first = broker.consume("default", prefetch=1, timeout=20)
+    message = fetch(first)
+    first.close()
+
+    second = broker.consume("default", prefetch=1, timeout=20)
+    assert next(second) is None, "the predecessor's message counts as held"
+    second.ack(message)
+
+    assert args([fetch(second)]) == [2]
+    assert sum(pending(redis_client, broker).values()) == 1
+    second.close()
+
+
+def test_requeued_messages_go_to_the_next_consumer_at_once_and_before_new_ones(
+    server: Server, broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], open_broker: Callable[..., Any]
+) -> None:
+    for number in range(4):
+        note.send(number)
+    leaving = broker.consume("default", prefetch=3, timeout=20)
+    held = [fetch(leaving) for _ in range(3)]
+    other = open_broker(server.url)
+    other.actors = broker.actors
+    other.declare_queue("default")
+    staying = other.consume("default", prefetch=4, timeout=1_000)
+    began = time.monotonic()
+
+    leaving.requeue(held)
+    taken = [fetch(staying) for _ in range(4)]
+
+    assert args(taken) == [0, 1, 2, 3]
+    assert time.monotonic() - began < 1
+    assert all(message.starts is None for message in taken), "an unstarted message has no starts to count"
+    leaving.close()
+    staying.close()
+
+
+def test_a_requeue_wakes_a_consumer_that_waits(
+    server: Server, broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], open_broker: Callable[..., Any]
+) -> None:
+    note.send(1)
+    leaving = broker.consume("default", timeout=20)
+    held = fetch(leaving)
+    other = open_broker(server.url)
+    other.actors = broker.actors
+    other.declare_queue("default")
+    staying = other.consume("default", prefetch=4, timeout=1_000)
+    assert next(staying) is None
+    requeued_at = []
+
+    def requeue() -> None:
+        requeued_at.append(time.monotonic())
+        leaving.requeue([held])
+
+    threading.Timer(0.1, requeue).start()
+    fetch(staying)
+
+    assert time.monotonic() - requeued_at[0] < 0.5
+    leaving.close()
+    staying.close()
+
+
+def test_closing_hands_back_what_no_worker_was_given(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+) -> None:
+    for number in range(3):
+        note.send(number)
+    consumer = broker.consume("default", prefetch=3, timeout=20)
+    given = fetch(consumer)
+
+    consumer.close()
+
+    assert pending(redis_client, broker)[SHELF] == 2
+    again = broker.consume("default", prefetch=3, timeout=20)
+    assert args([given, fetch(again), fetch(again)]) == [0, 1, 2]
+    consumer.close()
+    again.close()
+
+
+def test_closing_removes_a_consumer_only_when_it_holds_nothing(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+) -> None:
+    note.send(1)
+    consumer = broker.consume("default", timeout=20)
+    message = fetch(consumer)
+
+    consumer.close()
+    assert len(consumers(redis_client, broker)) == 1
+    assert sum(pending(redis_client, broker).values()) == 1
+
+    again = broker.consume("default", timeout=20)
+    again.ack(message)
+    again.close()
+    again.close()
+    assert consumers(redis_client, broker) == set()
+
+
+def test_worker_threads_leave_their_acks_to_the_reader(
+    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker], redis_client: redis.Redis
+) -> None:
+    @dramatiq.actor
+    def nothing() -> None:
+        pass
+
+    for _ in range(500):
+        nothing.send()
+    redis_client.config_resetstat()
+
+    start_worker(broker)
+    broker.join("default", timeout=20_000)
+
+    calls: Any = redis_client.info("commandstats")
+    assert calls["cmdstat_xack"]["calls"] < 300
+
+
+def test_an_idle_queue_costs_redis_next_to_nothing(
+    broker: RedisStreamsBroker,
+    note: dramatiq.Actor[[int], None],
+    start_worker: Callable[..., dramatiq.Worker],
+    redis_client: redis.Redis,
+) -> None:
+    start_worker(broker, timeout_ms=1_000)
+    wait_for(lambda: redis_client.exists("default"))
+    wait_for(lambda: any(one["cmd"] == "xreadgroup" for one in redis_client.client_list()), what="blocking")
+    first: Any = redis_client.info("stats")
+    began = time.monotonic()
+
+    time.sleep(3)
+
+    second: Any = redis_client.info("stats")
+    # Two of them are this test's own INFO.
+    commands = second["total_commands_processed"] - first["total_commands_processed"] - 1
+    assert commands / (time.monotonic() - began) <= 2
+
+
+def test_an_entry_that_is_no_message_is_dead_lettered_with_its_bytes(
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+) -> None:
+    wrong = Message("default", "note", (), {}, {}).encode().replace(b'"options":{}', b'"options":[]')
+    redis_client.xadd("default", {b"m": b"\xff\x00 nonsense"})
+    redis_client.xadd("default", {b"m": wrong})
+    redis_client.xadd("default", {b"strange": b"\xfe", b"stranger": b"field"})
+
+    note.send(1)
+    broker.join("default", timeout=10_000)
+
+    letters = dead_letters(redis_client, broker)
+    assert [letter["reason"] for letter in letters] == [b"undecodable"] * 3
+    assert [letter["message"] for letter in letters] == [b"\xff\x00 nonsense", wrong, b"strange \xfe stranger field"]
+    assert letters[0]["error"] != b""
+
+
+def test_an_entry_that_was_deleted_under_its_consumer_is_forgotten(
+    server: Server,
+    broker: RedisStreamsBroker,
+    note: dramatiq.Actor[[int], None],
+    redis_client: redis.Redis,
+    open_broker: Callable[..., Any],
+) -> None:
+    note.send(1)
+    dead = broker.consume("default", timeout=20)
+    message: Any = fetch(dead)
+    broker._process.keeper.stop()
+    redis_client.xdel("default", message.entry_id)
+    other = open_broker(server.url, lease_ms=50)
+    other.actors = broker.actors
+    other.declare_queue("default")
+    consumer = other.consume("default", timeout=20)
+
+    wait_for(lambda: next(consumer) is None and pending(redis_client, other) == {})
+    consumer.close()

@@ -1,0 +1,189 @@
+"""Worker processes that are killed, frozen and stopped, by real signals."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from dramatiq.message import Message
+
+from broker import RedisStreamsBroker
+from broker.keys import SHELF
+from ops import leash
+from tests.broker.looks import consumers, dead_letters, message, pending
+from tests.broker.servers import Server, wait_for
+
+ROOT = Path(__file__).parents[2]
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(server: Server) -> Iterator[Start]:
+    """Start worker processes, each the leader of a group; whatever is left at the end is killed."""
+    with ExitStack() as stack:
+
+        def start_one(*command: str, **variables: object) -> subprocess.Popen[bytes]:
+            command = command or (sys.executable, "-m", "tests.broker.program")
+            settings = {f"BROKER_{name.upper()}": str(value) for name, value in variables.items()}
+            child = subprocess.Popen(
+                [*leash.command(signal.SIGKILL), *command],
+                cwd=ROOT,
+                env={**os.environ, "BROKER_URL": server.url, **settings},
+                start_new_session=True,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(end, child)
+            return child
+
+        yield start_one
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """The process and all of its group are gone."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+@pytest.fixture
+def diary(redis_client: redis.Redis) -> Callable[[str], list[str]]:
+    """Read what the processes' actors wrote."""
+
+    def read(name: str) -> list[str]:
+        entries: Any = redis_client.lrange(name, 0, -1)
+        return [entry.decode() for entry in entries]
+
+    return read
+
+
+def send(broker: RedisStreamsBroker, actor: str, *args: object) -> Message[Any]:
+    """Send a message for one of the program's actors."""
+    return broker.enqueue(message(actor, *args))
+
+
+def test_what_a_killed_worker_held_is_taken_over(
+    broker: RedisStreamsBroker, redis_client: redis.Redis, start: Start, diary: Callable[[str], list[str]]
+) -> None:
+    doomed = start()
+    send(broker, "hold", "long", 600)
+    wait_for(lambda: diary("started") == ["long"])
+    for number in range(3):
+        send(broker, "hold", f"prefetched {number}", 0)
+    send(broker, "hold", "longer", 600)
+    wait_for(lambda: sum(pending(redis_client, broker).values()) >= 2)
+
+    end(doomed)
+    start(threads=8)
+
+    wait_for(lambda: len(diary("started")) >= 6, what="taking over")
+    assert {f"prefetched {number}" for number in range(3)} <= set(diary("ended"))
+    assert diary("started").count("long") == 2
+
+
+@pytest.mark.parametrize("actor", ["hold", "spin"])
+def test_a_long_healthy_task_is_never_taken(
+    broker: RedisStreamsBroker, start: Start, diary: Callable[[str], list[str]], actor: str
+) -> None:
+    start()
+    send(broker, actor, "long", 3)
+    wait_for(lambda: diary("started"))
+    start()
+
+    broker.join("default", timeout=20_000)
+
+    assert diary("started") == ["long"]
+    assert diary("ended") == ["long"]
+
+
+def test_a_frozen_worker_that_wakes_after_its_lease_changes_nothing(
+    broker: RedisStreamsBroker, redis_client: redis.Redis, start: Start, diary: Callable[[str], list[str]]
+) -> None:
+    frozen = start()
+    send(broker, "hold_and_fail", "contested", 0.5)
+    wait_for(lambda: diary("started"))
+
+    os.killpg(frozen.pid, signal.SIGSTOP)
+    start()
+    wait_for(lambda: diary("ended") == ["contested"], what="the other worker taking over")
+    broker.join("default", timeout=10_000)
+    os.killpg(frozen.pid, signal.SIGCONT)
+    wait_for(lambda: len(diary("ended")) == 2, what="the frozen worker going on")
+    os.killpg(frozen.pid, signal.SIGTERM)
+    frozen.wait(20)
+
+    # The late failure was neither retried nor dead-lettered.
+    broker.join("default", timeout=1_000)
+    assert len(diary("started")) == 2
+    assert dead_letters(redis_client, broker) == []
+
+
+def test_a_message_that_kills_its_workers_is_dead_lettered_as_poison(
+    broker: RedisStreamsBroker, redis_client: redis.Redis, start: Start, diary: Callable[[str], list[str]]
+) -> None:
+    sent = send(broker, "kill", "killer")
+    for number in range(3):
+        send(broker, "hold", f"bystander {number}", 0)
+
+    child = start(lease_ms=200, max_starts=3, threads=1)
+    for _ in range(3):
+        child.wait(20)
+        assert child.returncode == -signal.SIGKILL
+        child = start(lease_ms=200, max_starts=3, threads=1)
+    broker.join("default", timeout=20_000)
+
+    assert diary("started").count("killer") == 3
+    (letter,) = dead_letters(redis_client, broker)
+    assert letter["reason"] == b"poison"
+    assert letter["message_id"] == sent.message_id.encode()
+    assert {f"bystander {number}" for number in range(3)} == set(diary("ended"))
+    assert not redis_client.exists(broker.keys("default").starts)
+
+
+def test_a_worker_told_to_stop_finishes_what_runs_and_hands_back_the_rest(
+    broker: RedisStreamsBroker, redis_client: redis.Redis, start: Start, diary: Callable[[str], list[str]]
+) -> None:
+    leaving = start(threads=1)
+    send(broker, "hold", "running", 1)
+    wait_for(lambda: diary("started"))
+    send(broker, "hold", "waiting", 0)
+    wait_for(lambda: sum(pending(redis_client, broker).values()) == 2)
+
+    os.killpg(leaving.pid, signal.SIGTERM)
+
+    assert leaving.wait(20) == 0
+    assert diary("ended") == ["running"]
+    assert pending(redis_client, broker) == {SHELF: 1}
+    assert consumers(redis_client, broker) == set(), "it left no name behind"
+    assert not redis_client.exists(broker.keys("default").starts), "what never started has no starts"
+    start()
+    broker.join("default", timeout=20_000)
+    assert diary("ended") == ["running", "waiting"]
+
+
+@pytest.mark.parametrize("command", ["dramatiq", "dramatiq-gevent"])
+def test_dramatiqs_command_drains_however_often_it_is_told_to_stop(
+    broker: RedisStreamsBroker,
+    redis_client: redis.Redis,
+    start: Start,
+    diary: Callable[[str], list[str]],
+    command: str,
+) -> None:
+    program = str(Path(sys.executable).parent / command)
+    child = start(program, "tests.broker.program", "--processes", "1", "--threads", "2")
+    send(broker, "hold", "running", 2)
+    wait_for(lambda: diary("started"))
+
+    for _ in range(3):
+        os.killpg(child.pid, signal.SIGTERM)
+
+    assert child.wait(30) == 0
+    assert diary("ended") == ["running"]
+    assert consumers(redis_client, broker) == set()
+    broker.join("default", timeout=1_000)

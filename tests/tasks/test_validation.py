@@ -1,0 +1,171 @@
+"""The validation actor: one verdict, however often the message comes; a crash of the rules ends as `failed`."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import dramatiq
+import pytest
+from broker import Reschedule
+from sqlalchemy import text
+
+from app import messages
+from app.database import Database
+from app.models import findings, requests, responses
+from app.models.base import new_id
+from app.models.requests import State
+from app.platform import Platform
+from app.settings import Settings
+from tasks.validation import validate_one
+from tests.processes import wait_for
+
+GOOD = {"date": "2026-11-20", "base": "EUR", "quote": "USD", "rate": "1.0842"}
+BAD = {**GOOD, "quote": "EUR"}
+
+
+def accept(platform: Platform, *items: Any) -> UUID:
+    """Return the id of a new request for `fx_rate`."""
+    request_id = new_id()
+    platform.intake.accept(request_id, client_id=new_id(), source="api", ruleset="fx_rate", items=items)
+    return request_id
+
+
+def state(database: Database, request_id: UUID) -> State | None:
+    """Return where the request is."""
+    with database.transaction() as session:
+        return requests.state(session, request_id)
+
+
+def test_a_request_gets_its_verdict_and_findings(platform: Platform, database: Database) -> None:
+    request_id = accept(platform, GOOD, BAD)
+
+    validate_one(platform, request_id)
+
+    with database.transaction() as session:
+        response = responses.find(session, request_id)
+        found = findings.of(session, request_id)
+    assert response is not None
+    assert (response.verdict, response.item_count, response.invalid_items) == ("invalid", 2, [1])
+    assert {item for item, _ in found} == {1}
+    assert state(database, request_id) is State.DONE
+
+
+def test_a_finished_request_is_not_checked_again(platform: Platform, database: Database) -> None:
+    request_id = accept(platform, BAD)
+    validate_one(platform, request_id)
+    with database.transaction() as session:
+        before = session.execute(text("SELECT xmin FROM validation_responses")).scalars().all()
+
+    validate_one(platform, request_id)
+
+    with database.transaction() as session:
+        assert session.execute(text("SELECT xmin FROM validation_responses")).scalars().all() == before
+        assert len(before) == 1
+
+
+def test_a_finished_request_is_told_about_again(platform: Platform) -> None:
+    request_id = accept(platform, GOOD)
+    validate_one(platform, request_id)
+
+    with platform.hub.watch(request_id) as watch:
+        validate_one(platform, request_id)
+
+        wait_for(lambda: watch._event.is_set(), timeout_s=5, what="the notice")
+
+
+def test_a_request_that_another_worker_holds_is_offered_again(platform: Platform, database: Database) -> None:
+    request_id = accept(platform, GOOD)
+
+    with database.transaction() as session:
+        requests.claim(session, request_id)
+        with pytest.raises(Reschedule):
+            validate_one(platform, request_id)
+
+    assert state(database, request_id) is State.PENDING
+
+
+def test_a_message_about_an_unknown_request_is_dropped(platform: Platform) -> None:
+    validate_one(platform, new_id())
+
+
+def test_messages_that_come_twice_make_one_verdict(
+    platform: Platform, database: Database, running_worker: dramatiq.Worker
+) -> None:
+    request_id = accept(platform, GOOD)
+    for _ in range(5):
+        platform.broker.enqueue(messages.validate(request_id))
+
+    platform.broker.join(messages.VALIDATION_REQUESTS, timeout=10_000)
+
+    with database.transaction() as session:
+        assert session.execute(text("SELECT count(*) FROM validation_responses")).scalar_one() == 1
+
+
+def test_rules_that_crash_end_as_failed_and_the_waiter_is_told(
+    platform: Platform,
+    database: Database,
+    settings: Settings,
+    running_worker: dramatiq.Worker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def crash(ruleset: Any, items: Any) -> Any:
+        raise RuntimeError("the engine met item 4711")
+
+    monkeypatch.setattr("tasks.validation.judge", crash)
+    request_id = new_id()
+
+    with platform.hub.watch(request_id) as watch:
+        platform.intake.accept(request_id, client_id=new_id(), source="api", ruleset="fx_rate", items=[GOOD])
+        ended = watch.until(lambda: ended_state(database, request_id), timeout_s=20)
+
+    assert ended is State.FAILED
+    with database.transaction() as session:
+        reason = session.execute(text("SELECT reason FROM validation_requests")).scalar_one()
+    assert "RuntimeError" in reason
+    assert "4711" not in reason
+    wait_for(lambda: len(dead_letters(platform)) == 1, what="the dead letter")
+    [letter] = dead_letters(platform)
+    assert any(b"the engine met item 4711" in value for value in letter.values())
+
+
+def ended_state(database: Database, request_id: UUID) -> State | None:
+    """Return how the request ended, None while it has not."""
+    now = state(database, request_id)
+    return None if now is State.PENDING else now
+
+
+def dead_letters(platform: Platform) -> list[dict[bytes, bytes]]:
+    """Return the fields of every dead validation message."""
+    from app.redis import connect
+
+    namespace = platform.settings.redis_namespace
+    client = connect(platform.settings.redis_url, read_timeout_s=5)
+    return [fields for _, fields in client.xrange(f"{{{namespace}:{messages.VALIDATION_REQUESTS}}}:dead")]
+
+
+def test_a_database_that_is_away_does_not_cost_a_retry(
+    platform: Platform,
+    database: Database,
+    running_worker: dramatiq.Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    open_platform: Callable[[Settings], Platform],
+) -> None:
+    request_id = accept(platform, GOOD)
+
+    # More outages than there are retries; then the database is back.
+    with database.transaction() as session:
+        for _ in range(platform.settings.validation_retries + 2):
+            cut_workers(session)
+    platform.broker.join(messages.VALIDATION_REQUESTS, timeout=20_000)
+
+    assert state(database, request_id) is State.DONE
+
+
+def cut_workers(session: Any) -> None:
+    """End every other connection to this database, as a restart of Postgres does."""
+    session.execute(
+        text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    )
