@@ -1,4 +1,8 @@
-"""The web door: what gunicorn and the `flask` command open."""
+"""The web door: what gunicorn and the `flask` command open.
+
+Settings that cannot be used end the process with a line for each. The exit code is 3, because gunicorn gives up when a
+worker ends with that one, and starts the next worker after any other.
+"""
 
 import sys
 
@@ -9,4 +13,4 @@ try:
     app = create_app(Settings.from_env())
 except SettingsError as error:
     print(error, file=sys.stderr)
-    sys.exit(2)
+    sys.exit(3)

@@ -51,6 +51,8 @@ class Database:
                 },
                 json_serializer=json.text,
                 json_deserializer=json.loads,
+                # An error's text ends up in logs, where items have no place.
+                hide_parameters=True,
             )
         )
 

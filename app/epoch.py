@@ -4,7 +4,6 @@ When Redis is emptied, or another server takes over, messages may be gone: the e
 request whose message was sent under the old one is sent again at once. Judging by age alone makes storms instead.
 """
 
-from typing import Any
 from uuid import uuid4
 
 import redis
@@ -15,7 +14,7 @@ from app.redis import epoch_key, stream_key
 class Epoch:
     """Reads the epoch of one queue, and how much is in it."""
 
-    def __init__(self, client: "redis.Redis[Any]", *, namespace: str, queue: str) -> None:
+    def __init__(self, client: redis.Redis, *, namespace: str, queue: str) -> None:
         self._client = client
         self._key = epoch_key(namespace, queue)
         self._queue = stream_key(namespace, queue)

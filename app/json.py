@@ -39,21 +39,20 @@ def parse(body: bytes, *, max_depth: int) -> JSON:
 def inspect(value: JSON, max_depth: int) -> None:
     """Return only if `value` nests at most `max_depth` deep and holds no NUL. Raises BadRequest otherwise."""
     level: list[Any] = [value]
-    for _ in range(max_depth + 1):
+    depth = 0
+    while level:
         below: list[Any] = []
         for node in level:
             if isinstance(node, str):
                 refuse_nul(node)
-            elif isinstance(node, list):
+            elif isinstance(node, list | dict):
+                if depth == max_depth:
+                    raise BadRequest(f"The body is nested deeper than {max_depth} levels.")
                 below.extend(node)
-            elif isinstance(node, dict):
-                for key in node:
-                    refuse_nul(key)
-                below.extend(node.values())
-        if not below:
-            return
+                if isinstance(node, dict):
+                    below.extend(node.values())
         level = below
-    raise BadRequest(f"The body is nested deeper than {max_depth} levels.")
+        depth += 1
 
 
 def refuse_nul(string: str) -> None:

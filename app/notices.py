@@ -5,7 +5,6 @@ seconds and nothing else. The stream is trimmed by age, never read twice.
 """
 
 import time
-from typing import Any
 from uuid import UUID
 
 import redis
@@ -20,7 +19,7 @@ FIELD = b"id"
 class Notices:
     """Writes notices to one response stream."""
 
-    def __init__(self, client: "redis.Redis[Any]", key: str) -> None:
+    def __init__(self, client: redis.Redis, key: str) -> None:
         self._client = client
         self._key = key
 

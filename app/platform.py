@@ -5,8 +5,6 @@ Opening it connects nothing, so it may be opened before a fork; `start` makes th
 
 from dataclasses import dataclass
 
-from broker import RedisStreamsBroker
-
 from app import messages
 from app.database import Database
 from app.epoch import Epoch
@@ -17,6 +15,7 @@ from app.redis import connect, stream_key
 from app.results import BLOCK_MS, Hub
 from app.rulebook import Rulebook
 from app.settings import Settings
+from broker import RedisStreamsBroker
 
 #: A Redis command that takes longer than this counts as an outage: the ledger goes on without Redis.
 REDIS_TIMEOUT_S = 2.0
@@ -58,9 +57,7 @@ class Platform:
             rulebook=rulebook,
             outbox=outbox,
             intake=Intake(database, broker, outbox, rulebook),
-            hub=Hub(
-                lambda: connect(settings.redis_url, read_timeout_s=BLOCK_MS / 1000 + REDIS_TIMEOUT_S), [responses]
-            ),
+            hub=Hub(lambda: connect(settings.redis_url, read_timeout_s=BLOCK_MS / 1000 + REDIS_TIMEOUT_S), [responses]),
             notices=Notices(client, responses),
         )
 

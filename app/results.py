@@ -35,7 +35,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 class Hub:
     """Who waits for what in this process, and the thread (a greenlet under gevent) that wakes them."""
 
-    def __init__(self, connect: Callable[[], "redis.Redis[Any]"], keys: Sequence[str]) -> None:
+    def __init__(self, connect: Callable[[], redis.Redis], keys: Sequence[str]) -> None:
         self._connect = connect
         self._keys = tuple(keys)
         self._waiting: defaultdict[UUID, set[Watch]] = defaultdict(set)
@@ -107,7 +107,7 @@ class Hub:
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
-    def _follow(self, client: "redis.Redis[Any]", stop: threading.Event, up: threading.Event) -> None:
+    def _follow(self, client: redis.Redis, stop: threading.Event, up: threading.Event) -> None:
         last = self._ends(client)
         # Whatever was said before this point was not heard: everyone looks for himself.
         self.wake_all()
@@ -133,7 +133,7 @@ class Hub:
             return
         self.wake(request_id)
 
-    def _ends(self, client: "redis.Redis[Any]") -> dict[str, bytes | str]:
+    def _ends(self, client: redis.Redis) -> dict[str, bytes | str]:
         return {key: last_id(client, key) for key in self._keys}
 
 
@@ -181,7 +181,7 @@ def streams(reply: Any) -> list[tuple[str, list[tuple[bytes, dict[bytes, bytes]]
     return [(key.decode(), entries) for key, entries in pairs if entries]
 
 
-def last_id(client: "redis.Redis[Any]", key: str) -> bytes | str:
+def last_id(client: redis.Redis, key: str) -> bytes | str:
     """Return the id that the newest entry of a stream has or had, `0-0` for a stream that is not there."""
     try:
         return client.xinfo_stream(key)["last-generated-id"]  # type: ignore[no-any-return]

@@ -38,12 +38,14 @@ class Rulebook:
         known = self._newest.get(name)
         if known and time.monotonic() - known[0] < NEWEST_FOR_S:
             return known[1]
-        bare, _, version = name.partition("@")
-        published = rulesets.resolve(session, bare, number(version)) if is_version(version) else None
+        bare, at, version = name.partition("@")
+        published = None
+        if not at or is_version(version):
+            published = rulesets.resolve(session, bare, int(version) if at else None)
         if published is None:
             raise UnknownRuleSet(f"There is no published rule set {name!r}.", known=list(rulesets.names(session)))
         self._keep(published)
-        if not version:
+        if not at:
             self._newest[name] = (time.monotonic(), published.ref)
         return published.ref
 
@@ -66,10 +68,5 @@ class Rulebook:
 
 
 def is_version(text: str) -> bool:
-    """Return whether `text` can follow the `@` of a rule set: nothing, or a whole number that fits a column."""
-    return not text or (text.isascii() and text.isdigit() and len(text) <= 9)
-
-
-def number(text: str) -> int | None:
-    """Return the version that `text` says, None for none."""
-    return int(text) if text else None
+    """Return whether `text` can follow the `@` of a rule set: a whole number that fits its column."""
+    return text.isascii() and text.isdigit() and len(text) <= 9

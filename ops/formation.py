@@ -10,7 +10,9 @@ import re
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import honcho.manager
 import orjson
 from honcho.environ import parse_procfile
 from honcho.printer import Message
-from honcho.process import Process
+from honcho.process import Popen, Process
 
 from ops import leash
 
@@ -57,6 +59,11 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
         """The processes, in the Procfile's order."""
         return list(self._processes)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the processes have been told to end."""
+        return bool(self._terminating)
+
     def run(self) -> None:
         """Everything was started and has ended again. Signal handlers for SIGINT and SIGTERM are honcho's meanwhile."""
         try:
@@ -87,7 +94,24 @@ class Leashed(Process):  # type: ignore[misc]  # honcho has no types
         leash.hold(signal.SIGKILL, parent.pid if parent and parent.pid else os.getppid())
         command = [*leash.command(signal.SIGTERM), "/bin/sh", "-c", self.cmd]
         self.cmd: str = f"exec {shlex.join(command)}"
+        self._child_ctor = followed
         super().run(events, ignore_signals)
+
+
+def followed(command: str, **options: Any) -> Popen:
+    """A started command, whose own children are told to end when it has: killed, it could not tell them itself.
+
+    honcho counts a command as ended when nobody holds its output any more, so an orphan would keep all others running.
+    """
+    child = Popen(command, **options)
+
+    def follow() -> None:
+        child.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+
+    threading.Thread(target=follow, daemon=True).start()
+    return child
 
 
 class Log:
@@ -116,9 +140,10 @@ class Log:
             print(f"{message.name}: {readable(text)}", file=sys.stderr, flush=True)
 
     def last_words(self, name: str, lines: int = 15) -> str:
-        """The end of what the process said."""
+        """The end of what the process said, for people."""
         file = self.file(name)
-        return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else ""
+        said = file.read_text(errors="replace").splitlines() if file.exists() else []
+        return "\n".join(["Its last words:", *map(readable, said[-lines:])])
 
 
 def is_worth_showing(line: str) -> bool:

@@ -137,24 +137,27 @@ class Visit:
         # A thread of its own, because honcho's loop handles signals and so must have the main one.
         visitor = threading.Thread(target=self._visit, name="visitor", daemon=True)
         self._formation = Formation(commands, env=env, logs=logs, on_start=visitor.start)
-        self._problem: str | None = "stopped before the samples were answered"
+        self._problem: str | None = None
+        self._answered = False
 
     def run(self) -> int:
-        """Return the exit code once everything has ended."""
+        """Return the exit code once everything has ended. Raises Failed when something was wrong."""
         say(f"Starting {', '.join(self._formation.names)}; logs in {shown(self._formation.log.folder)}")
         self._formation.run()
         if self._formation.fallen:
             name, code = self._formation.fallen
-            self._problem = f"{name} ended by itself with exit code {code}. {self._formation.log.last_words(name)}"
+            raise Failed(f"{name} ended by itself with exit code {code}. {self._formation.log.last_words(name)}")
         if self._problem:
             raise Failed(self._problem)
-        return 0
+        return 0 if self._answered else int(self._formation.returncode)
 
     def _visit(self) -> None:
         try:
             self._problem = self._look_around()
+            self._answered = True
         except (Failed, httpx.HTTPError) as error:
-            self._problem = f"{error}"
+            if not self._formation.stopping:  # else it is only what one sees of a house that is closing
+                self._problem = str(error)
             self._formation.terminate()
         if self._once:
             self._formation.terminate()

@@ -1,4 +1,4 @@
-"""The clock: sends the upkeep messages when they are due. Any number of clocks may run; what they start is harmless twice."""
+"""The clock: sends the upkeep messages when they are due. Any number may run: what they start is harmless twice."""
 
 import logging
 import signal

@@ -4,7 +4,6 @@ The row is written first: if the worker dies between the two, the message comes 
 dropped. The other way round there could be a dead letter whose request waits for ever.
 """
 
-from typing import Any
 from uuid import UUID
 
 import redis
@@ -28,7 +27,7 @@ class Failures(Middleware):
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    def before_nack(self, broker: Broker, message: "MessageProxy[Any]") -> None:
+    def before_nack(self, broker: Broker, message: MessageProxy) -> None:
         """Mark the request as failed, if it was still waiting."""
         if message.actor_name != messages.VALIDATE:
             return
@@ -39,7 +38,7 @@ class Failures(Middleware):
             return
         self._fail(request_id, message)
 
-    def _fail(self, request_id: UUID, message: "MessageProxy[Any]") -> None:
+    def _fail(self, request_id: UUID, message: MessageProxy) -> None:
         kind = type(message._exception).__name__ if message._exception else "unknown"
         try:
             with self._platform.database.transaction() as session:

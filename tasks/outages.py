@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
-from broker import Reschedule
 from dramatiq import BrokerConnectionError
 
 from app.errors import AppError
+from broker import Reschedule
 
 #: Between these two, at random, so that a fleet of workers does not come back at the same moment.
 SHORTEST_MS, LONGEST_MS = 500, 2_000

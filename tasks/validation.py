@@ -8,12 +8,12 @@ from uuid import UUID
 
 import dramatiq
 import structlog
-from broker import Reschedule
 
 from app import messages, validation
 from app.models import requests
 from app.platform import Platform
 from app.validation import judge
+from broker import Reschedule
 from tasks.outages import patient
 
 log = structlog.get_logger(__name__)

@@ -1,11 +1,11 @@
 """The worker's door: `dramatiq tasks.worker:boot`."""
 
 import dramatiq
-from broker import SignalGrace
 
 from app.platform import Platform
 from app.settings import Settings
 from app.telemetry import logs
+from broker import SignalGrace
 from tasks import upkeep, validation
 from tasks.failures import Failures
 from tasks.trace import Trace

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 from sqlalchemy import text
 
 from app.database import Database
@@ -65,7 +66,8 @@ def post(client: httpx.Client, web: Web) -> str:
 def verdicts(database: Database) -> int:
     """Return how many verdict rows there are."""
     with database.transaction() as session:
-        return session.execute(text("SELECT count(*) FROM validation_responses")).scalar_one()
+        count: int = session.execute(text("SELECT count(*) FROM validation_responses")).scalar_one()
+        return count
 
 
 def test_a_worker_killed_in_the_middle_of_its_work_loses_nothing(
@@ -91,12 +93,13 @@ def test_a_worker_killed_in_the_middle_of_its_work_loses_nothing(
 def blocked_workers(database: Database) -> int:
     """Return how many worker connections wait for a lock."""
     with database.transaction() as session:
-        return session.execute(
+        count: int = session.execute(
             text(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rate-worker'"
                 " AND wait_event_type = 'Lock' AND datname = current_database()"
             )
         ).scalar_one()
+        return count
 
 
 def test_a_web_process_killed_between_commit_and_send_loses_nothing(
@@ -107,12 +110,15 @@ def test_a_web_process_killed_between_commit_and_send_loses_nothing(
         away = environment(replace(settings, redis_url=f"redis://127.0.0.1:{proxy.port}/0"))
         with Web(away, tmp_path) as doomed:
             proxy.swallow()
-            with pytest.raises(httpx.TransportError), httpx.stream(
-                "POST",
-                f"{doomed.url}/api/validation/validate",
-                json={"ruleset": "fx_rate", "item": ITEM},
-                headers=client.headers,
-                timeout=0.5,
+            with (
+                pytest.raises(httpx.TransportError),
+                httpx.stream(
+                    "POST",
+                    f"{doomed.url}/api/validation/validate",
+                    json={"ruleset": "fx_rate", "item": ITEM},
+                    headers=client.headers,
+                    timeout=0.5,
+                ),
             ):
                 pass
             wait_for(lambda: len(pending(database)) == 1, what="the commit")
@@ -154,13 +160,12 @@ def test_a_redis_that_is_emptied_loses_nothing(
 def known_as_sent(database: Database) -> int:
     """Return how many requests are marked as sent."""
     with database.transaction() as session:
-        return session.execute(text("SELECT count(epoch) FROM validation_requests")).scalar_one()
+        count: int = session.execute(text("SELECT count(epoch) FROM validation_requests")).scalar_one()
+        return count
 
 
 def flush(server: RedisServer) -> None:
     """Empty Redis."""
-    import redis
-
     with redis.Redis(port=server.port) as direct:
         direct.flushall()
 

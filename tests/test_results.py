@@ -22,8 +22,12 @@ def test_a_notice_wakes_whoever_waits_for_this_request(platform: Platform) -> No
     request_id = new_id()
     answers: list[str] = []
 
+    def finish() -> None:
+        answers.append("done")
+        platform.notices.tell(request_id)
+
     with platform.hub.watch(request_id) as watch:
-        threading.Timer(0.1, lambda: (answers.append("done"), platform.notices.tell(request_id))).start()
+        threading.Timer(0.1, finish).start()
         started = time.monotonic()
         answer = watch.until(lambda: answers[0] if answers else None, timeout_s=20)
 

@@ -65,9 +65,8 @@ STATUSES: dict[int, tuple[str, str, str | None]] = {
 
 
 def install(app: Flask) -> None:
-    """Have every error that leaves a view of `app` answered as a problem."""
+    """Have the domain's errors answered as problems. For Flask's, `openapi.Api` does it, which must be told anyway."""
     app.register_error_handler(errors.AppError, from_error)
-    app.register_error_handler(HTTPException, from_http)
 
 
 def from_error(error: errors.AppError) -> Response:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import CheckConstraint, DateTime, Index, Text, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
 from app.models.base import Base
 
@@ -68,8 +68,13 @@ def add(
 
 
 def find(session: Session, request_id: UUID, *, client_id: UUID) -> Request | None:
-    """Return the request if there is one and it is this client's, else None."""
-    return session.scalar(select(Request).where(Request.id == request_id, Request.client_id == client_id))
+    """Return the request if there is one and it is this client's, else None. Its items are not loaded until asked for.
+
+    A waiter looks again and again, and the items may be a megabyte that nobody reads.
+    """
+    return session.scalar(
+        select(Request).where(Request.id == request_id, Request.client_id == client_id).options(defer(Request.items))
+    )
 
 
 def claim(session: Session, request_id: UUID) -> Request | None:

@@ -15,8 +15,8 @@ NO_MONEY = {"XXX", "XTS"}
 def read(text: str) -> dict[str, Any]:
     """Return what a condition can ask about a currency code. The dict is shared: do not change it.
 
-    `known` is whether ISO 4217 has, or ever had, a currency of that code. `until` is the last day of a withdrawn one, as
-    ISO date; `minor_units` is how many decimals an amount has. Each is there only where ISO gives one.
+    `known` is whether ISO 4217 has, or ever had, a currency of that code. `until` is the last day of a withdrawn one,
+    as ISO date; `minor_units` is how many decimals an amount has. Each is there only where ISO gives one.
     """
     return _currencies().get(text) or {"text": text, "known": False}
 

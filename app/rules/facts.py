@@ -2,7 +2,7 @@
 
 CEL has neither decimals nor look-ups. Functions in Python, called from CEL, would give it both, but this version of the
 library leaks the arguments of every such call (some 100 bytes; 25 calls an item are gigabytes in an import). So facts
-come first: where the rule set says so, conditions see in place of a text a map of it and its facts. That is faster, too.
+come first: where the rule set says so, conditions see a map of the text and its facts in place of the text.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from typing import Any
 
 from app.rules import amounts, currencies
 from app.rules.errors import RuleSetError
+from app.rules.findings import pointer
 
 #: Returns the map for a text, or None for a text that is nothing of the kind: conditions then see the bare text.
 Read = Callable[[str], dict[str, Any] | None]
@@ -65,5 +66,5 @@ def _reader(place: str, kind: Any, lists: Mapping[str, frozenset[str]]) -> Read:
     if isinstance(kind, str):
         return _READERS[kind]
     if kind["listed"] not in lists:
-        raise RuleSetError(f"/facts/{place}: there is no table called {kind['listed']}")
+        raise RuleSetError(f"/facts{pointer([place])}: there is no table called {kind['listed']}")
     return partial(listed, lists[kind["listed"]], kind.get("first"))

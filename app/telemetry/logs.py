@@ -16,6 +16,8 @@ from app.settings import LogFormat, Settings
 
 #: These bring handlers of their own, which would write past ours.
 STUBBORN = ("gunicorn.error", "gunicorn.access")
+#: These tell at INFO what only their own developers want to know.
+CHATTY = ("alembic",)
 
 
 class Stderr(logging.Handler):
@@ -42,6 +44,8 @@ def configure(settings: Settings) -> None:
     for name in STUBBORN:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

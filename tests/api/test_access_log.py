@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from app.api.access_log import level
 from app.auth import tokens
@@ -56,6 +58,22 @@ def test_the_questions_of_machines_are_not_worth_a_line_unless_the_answer_is_bad
     assert level("/readyz", 503) == logging.WARNING
     assert level(VALIDATE, 500) == logging.WARNING
     assert level(VALIDATE, 422) == logging.INFO
+
+
+def test_an_item_is_not_logged_when_the_database_chokes_on_it(
+    client: FlaskClient, auth: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choke(session: Session, **row: Any) -> None:
+        session.execute(text("SELECT 1 / 0, CAST(:items AS text)"), {"items": str(row["items"])})
+
+    monkeypatch.setattr("app.intake.requests.add", choke)
+
+    reply = client.post(VALIDATE, json={"ruleset": "fx_rate", "item": "canary-item"}, headers=auth)
+
+    logged = capsys.readouterr().err
+    assert reply.status_code == 500
+    assert "division by zero" in logged
+    assert "canary-item" not in logged + reply.text
 
 
 def test_a_canary_never_sings(

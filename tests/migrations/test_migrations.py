@@ -21,8 +21,8 @@ from app.models.months import GROWING, attached
 from app.settings import Settings, sqlalchemy_url
 from ops.embedded import PostgresServer
 from tests.conftest import CARELESS, scratch_database
-from tests.processes import ROOT
 from tests.debian import POSTGRES_15, required
+from tests.processes import ROOT
 
 
 @pytest.fixture(scope="module", params=["18", "15"])

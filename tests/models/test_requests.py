@@ -26,7 +26,9 @@ def add_request(database: Database, *, client_id: UUID | None = None) -> UUID:
     return request_id
 
 
-def stranded(database: Database, *, epoch: str, unsent_after_ms: int = 0, stale_after_ms: int | None = None) -> list[UUID]:
+def stranded(
+    database: Database, *, epoch: str, unsent_after_ms: int = 0, stale_after_ms: int | None = None
+) -> list[UUID]:
     """Return what counts as stranded."""
     with database.transaction() as session:
         found = requests.stranded(

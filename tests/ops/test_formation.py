@@ -1,6 +1,7 @@
 """Processes side by side: one falls, all end; what they say is kept, and what is wrong is shown."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -76,6 +77,19 @@ def test_a_killed_program_leaves_no_process_behind(tmp_path: Path) -> None:
     running.communicate()
 
     wait_for(lambda: all(map(is_gone, children)), what="the end of the processes")
+
+
+def test_an_orphan_of_a_killed_command_does_not_keep_the_others_running(tmp_path: Path) -> None:
+    leads = f"sleep 1000 & echo $! > {tmp_path / 'orphan'}; echo $$ > {tmp_path / 'leader'}; wait"
+    running = program({"leader": leads, "good": sleeper(tmp_path, "good")}, tmp_path / "log")
+    leader, orphan, good = pids(tmp_path, ["leader", "orphan", "good"])
+
+    os.kill(leader, signal.SIGKILL)
+    out, _ = running.communicate(timeout=60)
+
+    assert out.splitlines()[-1] == '["leader", -9]'
+    assert is_gone(orphan)
+    assert is_gone(good)
 
 
 def test_only_what_is_wrong_is_shown_but_everything_is_kept(tmp_path: Path) -> None:

@@ -1,46 +1,56 @@
 """Money as decimal strings."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.rules import amounts
 
-AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=6).map(lambda number: f"{number:f}")
+AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=6)
 
 
 @given(AMOUNTS, AMOUNTS)
-def test_comparing_is_exact_and_the_other_way_round_the_opposite(left: str, right: str) -> None:
-    assert amounts.compare(left, right) == -amounts.compare(right, left)
-    assert amounts.compare(left, left + ("0" if "." in left else ".0")) == 0
+def test_units_add_up_and_compare_exactly(left: Decimal, right: Decimal) -> None:
+    one, other, both = (amounts.read(f"{number:f}") for number in (left, right, left + right))
+
+    assert one
+    assert other
+    assert both
+    assert one["units"] + other["units"] == both["units"]
+    assert (one["units"] < other["units"]) == (left < right)
+    assert one["sign"] == (left > 0) - (left < 0)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1,5", "1_000", "NaN", "Infinity", "1e5", "+1", ".5", "5.", " 1", "1\n", "٣", "0x1"]
-)
-def test_only_plain_decimals_are_amounts(text: str) -> None:
-    with pytest.raises(ValueError, match="not a decimal number"):
-        amounts.decimal(text)
-
-
-@pytest.mark.parametrize(("text", "count"), [("1", 0), ("1.5", 1), ("1.50", 2), ("1.200", 3), ("-0.05", 2)])
-def test_written_decimals_count_zeros_too(text: str, count: int) -> None:
-    assert amounts.decimals(text) == count
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "fits"),
+    ("text", "sign", "decimals", "units"),
     [
-        ("1.99", "USD", True),
-        ("1.200", "USD", False),
-        ("100", "JPY", True),
-        ("100.0", "JPY", False),
-        ("1.125", "KWD", True),
-        ("1.1250", "KWD", False),
-        ("1.123456", "XAU", True),
-        ("1.123456", "BGN", True),
-        ("1.123456", "ZZZ", True),
+        ("1", 1, 0, 1_000_000),
+        ("1.50", 1, 2, 1_500_000),
+        ("1.200", 1, 3, 1_200_000),
+        ("-0.05", -1, 2, -50_000),
+        ("0.00", 0, 2, 0),
+        ("-0", 0, 0, 0),
+        ("0.0000010", 1, 7, 1),
+        ("9223372036854.775807", 1, 6, 2**63 - 1),
     ],
 )
-def test_an_amount_fits_the_minor_units_of_its_currency(amount: str, currency: str, fits: bool) -> None:
-    assert amounts.fits(amount, currency) is fits
+def test_an_amount_is_read(text: str, sign: int, decimals: int, units: int) -> None:
+    assert amounts.read(text) == {"text": text, "sign": sign, "decimals": decimals, "units": units}
+
+
+@pytest.mark.parametrize("text", ["0.0000001", "9223372036854.775808", "1" * 5000])
+def test_what_is_no_whole_number_of_units_has_a_sign_only(text: str) -> None:
+    read = amounts.read(text)
+
+    assert read
+    assert read["sign"] == 1
+    assert "units" not in read
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,5", "1_000", "NaN", "Infinity", "1e5", "+1", ".5", "5.", " 1", "1\n", "٣", "0x1", "-", "--1"]
+)
+def test_only_plain_decimals_are_amounts(text: str) -> None:
+    assert amounts.read(text) is None

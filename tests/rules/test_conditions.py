@@ -17,15 +17,19 @@ from tests.rules.makers import definition, found, rule
         ("item.a", "it gives int, not bool"),
         ("item.none", "it gives NoneType, not bool"),
         ("item.a / (item.a - item.a) == 1", "divide by zero"),
-        ('compare(item.text, "0") > 0', "not a decimal number: 'abc'"),
-        ('listed("nowhere", item.text)', "nowhere"),
+        ("item.price.sign > 0", "Applying SELECT to non-message type"),
+        ("item.fine.units < 1", 'Key not found in map : "units"'),
         ("[1,2,3,4].all(a, [1,2,3].all(b, item.many.all(c, item.many.all(d, item.many.all(e, true)))))", "budget"),
     ],
 )
 def test_a_condition_that_cannot_be_evaluated_is_a_finding_of_its_own(expr: str, reason: str) -> None:
-    ruleset = compile_rules(definition(rules=[rule(expr=expr, severity="info")]))
+    ruleset = compile_rules(
+        definition(rules=[rule(expr=expr, severity="info")], facts={"/price": "decimal", "/fine": "decimal"})
+    )
 
-    (finding,) = ruleset.check({"a": 1, "text": "abc", "none": None, "many": list(range(100))})
+    (finding,) = ruleset.check(
+        {"a": 1, "text": "abc", "none": None, "many": list(range(100)), "price": "abc", "fine": "0.0000001"}
+    )
 
     assert (finding.code, finding.pointer, finding.severity, finding.rule_id) == (
         "rule.eval_error", "/a", "error", "small",

@@ -20,32 +20,27 @@ TABLE = tables.read("iso4217")["currencies"]
 @pytest.mark.parametrize(
     ("code", "units"),
     [("USD", 2), ("EUR", 2), ("JPY", 0), ("KRW", 0), ("VND", 0), ("ISK", 0), ("KWD", 3), ("BHD", 3), ("IQD", 3),
-     ("CLF", 4), ("UYW", 4), ("XAU", -1), ("XXX", -1), ("BGN", -1), ("ZZZ", -1)],
+     ("CLF", 4), ("UYW", 4), ("XAU", None), ("BGN", None), ("ZZZ", None)],
 )  # fmt: skip
-def test_minor_units_are_those_of_iso(code: str, units: int) -> None:
-    assert currencies.minor_units(code) == units
+def test_minor_units_are_those_of_iso(code: str, units: int | None) -> None:
+    assert currencies.read(code).get("minor_units") == units
 
 
 @pytest.mark.parametrize(
     ("code", "last"),
     [("BGN", "2025-12-31"), ("HRK", "2022-12-31"), ("LTL", "2014-12-31"), ("EEK", "2010-12-31"), ("ROL", "2005-06-30"),
-     ("DEM", "2002-02-28"), ("VNC", "1990-12-31"), ("EUR", ""), ("RON", ""), ("TRY", ""), ("ZZZ", "")],
+     ("DEM", "2002-02-28"), ("VNC", "1990-12-31"), ("EUR", None), ("RON", None), ("TRY", None), ("ZZZ", None)],
 )  # fmt: skip
-def test_a_withdrawn_currency_has_a_last_day(code: str, last: str) -> None:
-    assert currencies.until(code) == last
+def test_a_withdrawn_currency_has_a_last_day(code: str, last: str | None) -> None:
+    assert currencies.read(code).get("until") == last
 
 
-def test_a_currency_is_withdrawn_from_the_day_after_its_last() -> None:
-    assert not currencies.withdrawn("BGN", "2025-12-31")
-    assert currencies.withdrawn("BGN", "2026-01-01")
-    assert not currencies.withdrawn("EUR", "9999-12-31")
-    assert not currencies.withdrawn("ZZZ", "2026-01-01")
-
-
-def test_dead_currencies_are_known_and_invented_ones_are_not() -> None:
-    assert currencies.known("DEM")
-    assert not currencies.known("EUU")
-    assert not currencies.known("usd")
+@pytest.mark.parametrize(
+    ("code", "known"),
+    [("EUR", True), ("DEM", True), ("XAU", True), ("EUU", False), ("usd", False), ("XXX", False), ("XTS", False)],
+)
+def test_dead_currencies_are_known_and_what_is_no_money_is_not(code: str, known: bool) -> None:
+    assert currencies.read(code)["known"] is known
 
 
 def test_every_row_is_whole() -> None:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import dramatiq
 import pytest
-from broker import Reschedule
 from sqlalchemy import text
 
 from app import messages
@@ -15,7 +14,9 @@ from app.models import findings, requests, responses
 from app.models.base import new_id
 from app.models.requests import State
 from app.platform import Platform
+from app.redis import connect
 from app.settings import Settings
+from broker import Reschedule
 from tasks.validation import validate_one
 from tests.processes import wait_for
 
@@ -136,11 +137,9 @@ def ended_state(database: Database, request_id: UUID) -> State | None:
 
 def dead_letters(platform: Platform) -> list[dict[bytes, bytes]]:
     """Return the fields of every dead validation message."""
-    from app.redis import connect
-
-    namespace = platform.settings.redis_namespace
     client = connect(platform.settings.redis_url, read_timeout_s=5)
-    return [fields for _, fields in client.xrange(f"{{{namespace}:{messages.VALIDATION_REQUESTS}}}:dead")]
+    letters: Any = client.xrange(platform.broker.keys(messages.VALIDATION_REQUESTS).dead)
+    return [fields for _, fields in letters]
 
 
 def test_a_database_that_is_away_does_not_cost_a_retry(

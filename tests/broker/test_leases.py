@@ -1,0 +1,306 @@
+"""Leases: kept while a process lives, taken over when it does not, in one process and with short leases."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+import pytest
+import redis
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.middleware import Middleware, SkipMessage
+
+from broker import RedisStreamsBroker
+from tests.broker.looks import consumers, dead_letters, pending
+from tests.broker.servers import Server, wait_for
+
+#: Short enough to wait for, long enough for a busy machine.
+LEASE_MS = 400
+
+
+@pytest.fixture
+def process(server: Server, open_broker: Callable[..., RedisStreamsBroker]) -> Callable[..., RedisStreamsBroker]:
+    """Make brokers that share a queue, as processes of their own would."""
+
+    def make(**options: Any) -> RedisStreamsBroker:
+        broker = open_broker(server.url, **{"lease_ms": LEASE_MS, **options})
+        dramatiq.actor(broker=broker, actor_name="note")(lambda number: None)
+        return broker
+
+    return make
+
+
+def send(broker: RedisStreamsBroker, *numbers: int) -> None:
+    """Send a message for each number."""
+    for number in numbers:
+        broker.get_actor("note").send(number)
+
+
+def fetch(consumer: Consumer) -> MessageProxy:
+    """Return the consumer's next message, which must come."""
+    found: list[MessageProxy] = []
+
+    def came() -> bool:
+        message = next(consumer)
+        if message is not None:
+            found.append(message)
+        return bool(found)
+
+    wait_for(came, what="a message")
+    return found[0]
+
+
+def die(broker: RedisStreamsBroker) -> None:
+    """From now on the broker's process renews nothing, like a dead one."""
+    broker._process.keeper.stop()
+
+
+def test_orphans_are_found_behind_any_number_of_healthy_messages(process: Callable[..., RedisStreamsBroker]) -> None:
+    healthy, dead, other = process(), process(), process()
+    send(healthy, *range(1_200))
+    held = healthy.consume("default", prefetch=1_200, timeout=20)
+    for _ in range(1_200):
+        fetch(held)
+    send(dead, *range(5_000, 5_005))
+    orphaned = dead.consume("default", prefetch=5, timeout=20)
+    for _ in range(5):
+        fetch(orphaned)
+
+    die(dead)
+    rescuer = other.consume("default", prefetch=3, timeout=20)
+    found = []
+    for _ in range(5):
+        message = fetch(rescuer)
+        found.append(message.args[0])
+        rescuer.ack(message)
+
+    assert sorted(found) == list(range(5_000, 5_005))
+    assert len(healthy._process.holdings["default"].held()) == 1_200
+    rescuer.close()
+
+
+def test_a_full_consumer_takes_over_no_more_than_it_may_hold(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
+) -> None:
+    dead, other = process(), process()
+    send(dead, *range(6))
+    orphaned = dead.consume("default", prefetch=6, timeout=20)
+    for _ in range(6):
+        fetch(orphaned)
+
+    die(dead)
+    rescuer = other.consume("default", prefetch=2, timeout=20)
+    fetch(rescuer)
+    fetch(rescuer)
+
+    assert next(rescuer) is None
+    assert pending(redis_client, other)[other._process.name] == 2
+    rescuer.close()
+
+
+def test_orphans_come_before_new_messages(process: Callable[..., RedisStreamsBroker]) -> None:
+    dead, other = process(), process()
+    send(dead, 1)
+    fetch(dead.consume("default", timeout=20))
+    die(dead)
+    send(other, *range(100, 150))
+    rescuer = other.consume("default", prefetch=1, timeout=20)
+    seen: list[int] = []
+
+    def work() -> bool:
+        message = fetch(rescuer)
+        time.sleep(0.02)
+        rescuer.ack(message)
+        seen.append(message.args[0])
+        return 1 in seen
+
+    wait_for(work)
+    assert len(seen) < 51
+    rescuer.close()
+
+
+def test_a_message_is_never_taken_from_its_own_living_process(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
+) -> None:
+    broker = process()
+    send(broker, 1)
+    consumer = broker.consume("default", prefetch=10, timeout=20)
+    fetch(consumer)
+
+    until = time.monotonic() + 3 * LEASE_MS / 1000
+    while time.monotonic() < until:
+        assert next(consumer) is None
+
+    assert sum(pending(redis_client, broker).values()) == 1
+    consumer.close()
+
+
+def test_leases_are_renewed_while_a_worker_drains_and_while_it_is_paused(
+    process: Callable[..., RedisStreamsBroker], start_worker: Callable[..., dramatiq.Worker], redis_client: redis.Redis
+) -> None:
+    runs, release = [], threading.Event()
+    broker, other = process(), process()
+
+    def hold() -> None:
+        runs.append(1)
+        release.wait(10)
+
+    for one in (broker, other):
+        dramatiq.actor(broker=one, actor_name="hold")(hold)
+    broker.get_actor("hold").send()
+    worker = start_worker(broker, threads=1)
+    wait_for(lambda: runs)
+    for consumer in worker.consumers.values():
+        consumer.pause()
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    start_worker(other)
+
+    time.sleep(3 * LEASE_MS / 1000)
+    release.set()
+
+    stopping.join(10)
+    broker.join("default", timeout=5_000)
+    assert runs == [1]
+
+
+def test_what_was_only_prefetched_beside_a_killer_is_not_counted(
+    process: Callable[..., RedisStreamsBroker],
+) -> None:
+    send(process(), 1, 2)
+    for crash in range(6):
+        broker = process(max_starts=100)
+        consumer = broker.consume("default", prefetch=2, timeout=20)
+        messages: list[Any] = [fetch(consumer)]
+        broker.emit_before("process_message", messages[0])
+        if crash < 2:
+            messages.append(fetch(consumer))
+        die(broker)
+
+    by_number = {message.args[0]: message.starts for message in messages}
+    assert by_number == {1: 5}
+
+
+def test_what_ran_beside_a_killer_is_tried_alone_and_lives(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
+) -> None:
+    killer, innocent = 1, 2
+    buried: list[int] = []
+    done: list[int] = []
+    send(process(), killer, innocent)
+
+    def live() -> None:
+        """Start at once all that there is; die if the killer is among it, else finish it."""
+        broker = process(max_starts=3)
+        consumer = broker.consume("default", prefetch=2, timeout=20)
+        while len(buried) + len(done) < 2:
+            started = [fetch(consumer)]
+            while (more := next(consumer)) is not None:
+                started.append(more)
+            for message in list(started):
+                try:
+                    broker.emit_before("process_message", message)
+                except SkipMessage:
+                    consumer.nack(message)
+                    buried.append(message.args[0])
+                    started.remove(message)
+            if killer in [message.args[0] for message in started]:
+                die(broker)
+                return
+            for message in started:
+                consumer.ack(message)
+                done.append(message.args[0])
+
+    while not buried or not done:
+        live()
+
+    assert (buried, done) == ([killer], [innocent])
+    assert [letter["reason"] for letter in dead_letters(redis_client, process())] == [b"poison"]
+
+
+def test_poison_is_heard_of_by_middleware(
+    process: Callable[..., RedisStreamsBroker], start_worker: Callable[..., dramatiq.Worker]
+) -> None:
+    rejected = []
+
+    class Listener(Middleware):
+        def after_nack(self, broker: dramatiq.Broker, message: Any) -> None:
+            rejected.append(str(message._exception))
+
+    dead, other = process(), process(max_starts=1)
+    other.add_middleware(Listener())
+    send(dead, 1)
+    fetch(dead.consume("default", timeout=20))
+    die(dead)
+
+    start_worker(other)
+
+    wait_for(lambda: rejected)
+    assert "without ending" in rejected[0]
+
+
+def test_a_task_that_hangs_past_its_time_limit_is_offered_to_others(
+    process: Callable[..., RedisStreamsBroker], start_worker: Callable[..., dramatiq.Worker], redis_client: redis.Redis
+) -> None:
+    runs, release = [], threading.Event()
+    broker = process(hang_grace_ms=100)
+
+    @dramatiq.actor(broker=broker, time_limit=100)
+    def hang() -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            release.wait(10)
+            raise RuntimeError("too late")
+
+    hang.send()
+    start_worker(broker, threads=2)
+
+    wait_for(lambda: len(runs) == 2, what="the second run, in the same process")
+    broker.join("default", timeout=5_000)
+    release.set()
+    wait_for(lambda: broker._process.holdings["default"].empty)
+    broker.join("default", timeout=1_000)
+    assert len(runs) == 2
+    assert dead_letters(redis_client, broker) == []
+
+
+def test_a_task_without_a_time_limit_is_never_let_go(
+    process: Callable[..., RedisStreamsBroker], start_worker: Callable[..., dramatiq.Worker]
+) -> None:
+    runs, release = [], threading.Event()
+    broker = process(hang_grace_ms=10)
+
+    @dramatiq.actor(broker=broker, time_limit=float("inf"))
+    def endless() -> None:
+        runs.append(1)
+        release.wait(10)
+
+    broker.enqueue(endless.message())
+    start_worker(broker, threads=2)
+    wait_for(lambda: runs)
+    (message,) = broker._process.holdings["default"].held()
+    first = message.leased_at
+
+    wait_for(lambda: message.leased_at > first, what="a renewal")
+    release.set()
+
+    broker.join("default", timeout=5_000)
+    assert runs == [1]
+
+
+def test_names_of_dead_processes_are_removed_when_they_hold_nothing(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.consumer._ABSENT_MS", 200)
+    dead, other = process(), process()
+    send(dead, 1)
+    message = fetch(dead.consume("default", timeout=20))
+    die(dead)
+
+    rescuer = other.consume("default", timeout=20)
+    taken = fetch(rescuer)
+    assert taken.message_id == message.message_id
+
+    wait_for(lambda: next(rescuer) is None and consumers(redis_client, other) == {other._process.name})
+    rescuer.close()
