@@ -1,12 +1,14 @@
-"""The way to Postgres: one engine a process, and `transaction()`, the only maker of sessions.
+"""The way to Postgres: one engine a process; `transaction()` and `autocommit()` are the only makers of sessions.
 
-The engine connects at the first transaction, so it may be made before a fork but not used before one.
+The engine connects at the first statement, so it may be made before a fork but not used before one.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Engine, create_engine, exc
+from sqlalchemy import Engine, create_engine, event, exc
 from sqlalchemy.orm import Session
 
 from app import json
@@ -18,11 +20,17 @@ from app.settings import Settings
 AWAY_CLASSES = ("08", "53", "40", "57P", "25P03", "55P03")
 
 
+#: A connection that was idle for longer is asked whether it still stands before it is used.
+TRUSTED_FOR_S = 2.0
+
+
 class Database:
     """A pool of connections to Postgres and the transactions made on it."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        ping_the_idle(engine)
 
     @classmethod
     def from_settings(cls, settings: Settings, *, name: str) -> "Database":
@@ -41,7 +49,6 @@ class Database:
                 pool_size=settings.database_pool_size,
                 max_overflow=settings.database_pool_overflow,
                 pool_timeout=settings.database_pool_timeout_ms / 1000,
-                pool_pre_ping=True,
                 # An old pgbouncer in transaction mode knows nothing of prepared statements.
                 connect_args={
                     "application_name": f"rate-{name}",
@@ -63,17 +70,55 @@ class Database:
         Raises:
             DatabaseAway: Postgres cannot be reached or asked to come back; nothing was stored.
         """
-        try:
-            with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                yield session
-        except (exc.DBAPIError, exc.TimeoutError) as error:
-            if is_away(error):
-                raise DatabaseAway("The database cannot be reached right now.") from error
-            raise
+        with away(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Session]:
+        """Yield a session in which every statement is a transaction of its own: one round trip in place of three.
+
+        For reading, and for a write that is one statement.
+
+        Raises:
+            DatabaseAway: Postgres cannot be reached or asked to come back.
+        """
+        with away(), Session(self._autocommit, expire_on_commit=False) as session:
+            yield session
 
     def close(self) -> None:
         """Close every connection that is not in use."""
         self.engine.dispose()
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """Turn an outage of Postgres inside the block into DatabaseAway."""
+    try:
+        yield
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        if is_away(error):
+            raise DatabaseAway("The database cannot be reached right now.") from error
+        raise
+
+
+def ping_the_idle(engine: Engine) -> None:
+    """Have connections checked before use when they were idle for a while, and not otherwise: it costs a round trip."""
+
+    def returned(_: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def taken(connection: Any, record: Any, _: Any) -> None:
+        idle_since = record.info.get("idle_since")
+        if idle_since is None or time.monotonic() - idle_since < TRUSTED_FOR_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            # The pool drops this connection and takes another one.
+            raise exc.DisconnectionError from error
+
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "checkout", taken)
 
 
 def is_away(error: exc.DBAPIError | exc.TimeoutError) -> bool:

@@ -34,7 +34,7 @@ class Intake:
             UnknownRuleSet: nothing of that name (`fx_rate`, `fx_rate@1`) is published; nothing was stored.
             DatabaseAway: nothing was stored.
         """
-        with self._database.transaction() as session:
+        with self._database.autocommit() as session:
             ref = self._rulebook.resolve(session, ruleset)
             request = requests.add(
                 session, request_id=request_id, client_id=client_id, source=source, ruleset=ref, items=items

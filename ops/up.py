@@ -191,9 +191,9 @@ class Visit:
         say(f"Serving on {self._url} until Ctrl-C. A token for development, and what to do with it:")
         print(
             f"""
-TOKEN={token}
-curl {self._url}/api/validation/validate -H "X-API-Key: $TOKEN" \\
-  -H 'Content-Type: application/json' -H 'Prefer: wait=10' -d '{body}'
+export URL={self._url} TOKEN={token}
+curl $URL/api/validation/validate -H "Authorization: Bearer $TOKEN" \\
+  -H 'Content-Type: application/json' -H 'Prefer: wait=20' -d '{body}'
 """,
             flush=True,
         )

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Index, Text, and_, func, or_, select, text, update
+from sqlalchemy import CheckConstraint, DateTime, Index, Text, and_, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
@@ -50,21 +50,16 @@ class Request(Base):
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
+ADD = insert(Request).returning(Request.created_at)
+
+
 def add(
     session: Session, *, request_id: UUID, client_id: UUID, source: str, ruleset: str, items: Sequence[Any]
 ) -> Request:
-    """Return the new request, pending and not yet sent."""
-    request = Request(
-        id=request_id,
-        client_id=client_id,
-        source=source,
-        ruleset=ruleset,
-        items=list(items),
-        state=State.PENDING,
-    )
-    session.add(request)
-    session.flush()
-    return request
+    """Return the new request, pending and not yet sent. One statement, so that it may stand outside a transaction."""
+    values = {"id": request_id, "client_id": client_id, "source": source, "ruleset": ruleset, "items": list(items)}
+    created_at = session.connection().execute(ADD, values).scalar_one()
+    return Request(**values, state=State.PENDING, created_at=created_at)
 
 
 def find(session: Session, request_id: UUID, *, client_id: UUID) -> Request | None:

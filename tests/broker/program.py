@@ -63,6 +63,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: told_to_stop.set())
     worker = dramatiq.Worker(broker, worker_threads=int(os.environ.get("BROKER_THREADS", "2")), worker_timeout=50)
     worker.start()
-    told_to_stop.wait()
+    # Without a timeout, a signal that the kernel gave to another thread would not be noticed.
+    while not told_to_stop.wait(0.05):
+        pass
     worker.stop()
     broker.close()

@@ -1,5 +1,6 @@
 """How gunicorn stops and counts: no long poll is cut short, and no count of an earlier process is added."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -61,13 +62,13 @@ def test_counts_are_kept_while_a_new_master_takes_over(tmp_path: Path, monkeypat
 
 
 def test_a_metrics_folder_of_our_own_goes_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(gunicorn.METRICS, raising=False)
-    # So that what on_starting sets is put back afterwards.
-    monkeypatch.setattr(gunicorn.os, "environ", dict(gunicorn.os.environ))
+    # First set, so that what on_starting sets is undone afterwards.
+    monkeypatch.setenv(gunicorn.METRICS, "")
+    monkeypatch.delenv(gunicorn.METRICS)
     monkeypatch.setattr(gunicorn, "_own_folder", None)
 
     gunicorn.on_starting(SimpleNamespace())
-    folder = Path(gunicorn.os.environ[gunicorn.METRICS])
+    folder = Path(os.environ[gunicorn.METRICS])
 
     assert folder.is_dir()
     gunicorn.on_exit(SimpleNamespace(reexec_pid=0))
