@@ -100,6 +100,8 @@ class Hub:
                 with self._connect() as client:
                     self._follow(client, stop, up)
             except redis.RedisError as error:
+                if stop.is_set():
+                    return
                 if pause_s == FIRST_PAUSE_S or up.is_set():  # Once for each outage, not once for each attempt.
                     log.warning("hub.disconnected", error=str(error))
                     pause_s = FIRST_PAUSE_S

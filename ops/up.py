@@ -164,8 +164,8 @@ class Visit:
 
     def _look_around(self) -> str | None:
         """Return what was wrong with the answers, if anything."""
+        token = development_token(self._env)  # takes its seconds while the web process takes its own
         self._wait_until_ready()
-        token = development_token(self._env)
         sheet = samples.load()
         say(f"{self._url} is ready; putting {len(sheet)} samples through it")
         answers = sample_run.run(self._url, token, sheet)

@@ -5,11 +5,13 @@ environment's own Python by exec. Two runs at once wait for each other. An envir
 copied here from another folder, or has lost its Python is made again from nothing; a changed lock file only adds to it.
 """
 
+import ensurepip
 import fcntl
 import hashlib
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -31,7 +33,7 @@ class Environment:
             return
         turn = os.open(self.folder.parent, os.O_RDONLY)
         try:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+            self._wait_for_turn(turn)
             if not self.is_current():  # another run may have made it while this one waited
                 self._install()
         finally:
@@ -41,24 +43,37 @@ class Environment:
         """Whether the last installation came to its end, here, with this lock file."""
         return self._read_stamp() == (self._place(), self._wanted()) and os.access(self.python, os.X_OK)
 
+    def _wait_for_turn(self, turn: int) -> None:
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Waiting for another run, which is installing")
+            fcntl.flock(turn, fcntl.LOCK_EX)
+
     def _install(self) -> None:
         place, _ = self._read_stamp()
         wanted = self._wanted()
         started = time.monotonic()
         say(f"Installing the locked packages into {self.folder.name} (a minute or so)")
         if place != self._place() or not os.access(self.python, os.X_OK):
-            self._run([sys.executable, "-m", "venv", "--clear", str(self.folder)])
+            self._run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(self.folder)])
         # No stamp while pip works: if it is cut off, the next run starts from nothing.
         self._stamp.unlink(missing_ok=True)
-        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        # The lock names every package, so pip needs to resolve nothing; modules compile when they are first used.
-        self._run([*pip, "--require-hashes", "--no-deps", "--no-compile", "--requirement", str(self.lock)])
+        install = [str(self.python), str(bundled_pip() / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+        # The lock names every package, so pip needs to resolve nothing, and wheels need no building;
+        # modules compile when they are first used.
+        exactly = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"]
+        self._run([*install, *exactly, "--requirement", str(self.lock)])
         self._write_stamp(f"{self._place()}\n{wanted}\n")
         say(f"Installed in {time.monotonic() - started:.0f} s")
 
     def _run(self, command: list[str]) -> None:
-        """Quiet when it works, else all that it said. It ends with this process (see leash.py)."""
-        leash = [sys.executable, "-ISs", str(ROOT / "ops" / "leash.py"), "15", str(os.getpid()), ""]
+        """Quiet when it works, else all that it said. It ends with this process (see leash.py).
+
+        That holds for this one process: `python -m venv` would leave the pip that it starts to go on, when it is
+        killed, and the next run would find a folder that is written to.
+        """
+        leash = [sys.executable, "-ISs", str(ROOT / "ops" / "leash.py"), "9", str(os.getpid()), ""]
         done = subprocess.run([*leash, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode != 0:
             sys.exit(f"{done.stdout}\nThe set-up failed: {' '.join(command)}")
@@ -81,6 +96,19 @@ class Environment:
         unfinished = self._stamp.with_name("installed.new")
         unfinished.write_text(text)
         unfinished.replace(self._stamp)
+
+
+def bundled_pip() -> Path:
+    """The wheel of pip that this Python brings, which runs as it is. Ends the program when there is none.
+
+    Debian and Fedora keep it in a folder of their own, which sysconfig names (`--with-wheel-pkg-dir` of CPython).
+    """
+    elsewhere = sysconfig.get_config_var("WHEEL_PKG_DIR")
+    folders = [Path(elsewhere)] if elsewhere else []
+    folders.append(Path(ensurepip.__file__).parent / "_bundled")
+    for wheel in (wheel for folder in folders for wheel in folder.glob("pip-*.whl")):
+        return wheel
+    sys.exit(f"{sys.executable} brings no pip.")
 
 
 def say(line: str) -> None:

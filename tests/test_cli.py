@@ -8,19 +8,18 @@ from click.testing import Result
 from flask import Flask
 
 from app.auth import tokens
-from app.factory import create_app
 from app.models import access
 from app.platform import Platform
 from app.settings import Settings
+from tests.applications import application
 from tests.conftest import scratch_database
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """The application on this test's own database."""
-    app = create_app(settings)
-    yield app
-    app.extensions["platform"].close()
+    with application(settings) as app:
+        yield app
 
 
 def run(app: Flask, *words: str) -> Result:
@@ -41,10 +40,8 @@ def valid(app: Flask, token: str) -> access.Token | None:
 def test_a_release_says_what_it_did_and_has_nothing_to_do_the_second_time(
     settings: Settings, postgres_url: str
 ) -> None:
-    with scratch_database(postgres_url) as empty:
-        app = create_app(replace(settings, database_url=empty))
+    with scratch_database(postgres_url) as empty, application(replace(settings, database_url=empty)) as app:
         first, second = run(app, "release"), run(app, "release")
-        app.extensions["platform"].close()
 
     assert (first.exit_code, second.exit_code) == (0, 0), first.output
     assert "rule set fx_rate@1 published" in first.stdout
@@ -113,10 +110,11 @@ def test_a_revoked_token_is_refused_and_listed_as_such(app: Flask) -> None:
 
 
 def test_a_database_that_is_away_ends_a_command_with_a_sentence(settings: Settings) -> None:
-    app = create_app(replace(settings, database_url="postgresql+psycopg://nobody@127.0.0.1:1/nothing"))
+    away = replace(settings, database_url="postgresql+psycopg://nobody@127.0.0.1:1/nothing")
 
-    for words in (["release"], ["tokens", "list"]):
-        result = run(app, *words)
+    with application(away) as app:
+        results = [run(app, *words) for words in (["release"], ["tokens", "list"])]
 
+    for result in results:
         assert result.exit_code == 1
         assert result.stderr.splitlines()[-1] == "Error: The database cannot be reached right now."

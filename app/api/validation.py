@@ -77,7 +77,7 @@ def validate(submission: dict[str, Any]) -> Response:
 @validation.response(200, RequestState)
 def state(request_id: str) -> Response:
     """See where a request is. Never waits."""
-    with platform().database.transaction() as session:
+    with platform().database.autocommit() as session:
         found = answers.find(session, key(request_id), client_id=caller().client_id)
         return bodies.write(answers.state(found))
 
@@ -122,7 +122,7 @@ def accept(request_id: UUID, submission: dict[str, Any], items: list[Any]) -> Re
 
 
 class Reader:
-    """Looks for the caller's answer to one request, in a transaction of its own each time."""
+    """Looks for the caller's answer to one request."""
 
     def __init__(self, request_id: UUID) -> None:
         self.request_id = request_id
@@ -133,7 +133,7 @@ class Reader:
 
     def __call__(self) -> dict[str, Any] | None:
         """Return the answer, or None while there is none. Raises RequestNotFound, DatabaseAway."""
-        with self._platform.database.transaction() as session:
+        with self._platform.database.autocommit() as session:
             found = answers.find(session, self.request_id, client_id=self._client_id)
             self.seen = answers.state(found)
             return answers.answer(session, found, self._platform.rulebook)

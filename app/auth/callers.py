@@ -4,6 +4,7 @@ One verifier for both ways to carry it: `Authorization: Bearer …` (RFC 6750) a
 set the first. The token's prefix says its kind; `rpt_` ones are looked up by their hash.
 """
 
+import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from uuid import UUID
@@ -17,6 +18,12 @@ from app.models import access
 Header = Callable[[str], str | None]
 
 
+#: A revoked or expired token is refused everywhere after at most this long.
+BELIEVED_FOR_S = 1.0
+#: Tokens believed at a time; only good ones are kept, so nobody can fill this with inventions.
+MOST_KNOWN = 10_000
+
+
 @dataclass(frozen=True)
 class Caller:
     """A client, as one of its tokens lets it act."""
@@ -26,23 +33,44 @@ class Caller:
     scopes: frozenset[str]
 
 
-def identify(database: Database, header: Header, query: Container[str]) -> Caller:
-    """Return who carries the token of the request with these headers and these query parameters.
+class Callers:
+    """Tells who calls. A token that was good is believed for a moment: most requests come in company."""
 
-    Raises:
-        Unauthenticated: there is no token.
-        InvalidToken: it is malformed, unknown, expired or revoked: the caller is not told which.
-        MisplacedToken: there are two, or it is in the URL.
-        DatabaseAway: it cannot be looked up right now.
-    """
-    token = carried(header, query)
-    if not tokens.is_sound(token):
-        raise InvalidToken("The token is not one that this service has issued.")
-    with database.transaction() as session:
-        row = access.valid_token(session, tokens.digest(token))
-    if row is None:
-        raise InvalidToken("The token is unknown, expired or revoked.")
-    return Caller(client_id=row.client_id, token_id=row.id, scopes=frozenset(row.scopes))
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: By digest: until when (monotonic, s) the caller is believed, and who it is.
+        self._known: dict[bytes, tuple[float, Caller]] = {}
+
+    def identify(self, header: Header, query: Container[str]) -> Caller:
+        """Return who carries the token of the request with these headers and these query parameters.
+
+        Raises:
+            Unauthenticated: there is no token.
+            InvalidToken: it is malformed, unknown, expired or revoked: the caller is not told which.
+            MisplacedToken: there are two, or it is in the URL.
+            DatabaseAway: it cannot be looked up right now.
+        """
+        token = carried(header, query)
+        if not tokens.is_sound(token):
+            raise InvalidToken("The token is not one that this service has issued.")
+        digest = tokens.digest(token)
+        until, caller = self._known.get(digest, (0.0, None))
+        if caller is None or time.monotonic() >= until:
+            caller = self._look_up(digest)
+        return caller
+
+    def _look_up(self, digest: bytes) -> Caller:
+        asked_at = time.monotonic()
+        self._known.pop(digest, None)
+        with self._database.autocommit() as session:
+            row = access.valid_token(session, digest)
+        if row is None:
+            raise InvalidToken("The token is unknown, expired or revoked.")
+        caller = Caller(client_id=row.client_id, token_id=row.id, scopes=frozenset(row.scopes))
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[digest] = (asked_at + BELIEVED_FOR_S, caller)
+        return caller
 
 
 def carried(header: Header, query: Container[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 from flask import Flask, g, request
 
-from app.auth.callers import Caller, identify
+from app.auth.callers import Caller, Callers
 from app.auth.scopes import Scope
 from app.database import Database
 from app.errors import Forbidden
@@ -59,12 +59,14 @@ def verify(app: Flask) -> None:
 def install(app: Flask, database: Database) -> None:
     """Have every request to `app` checked before its view is called."""
 
+    callers = Callers(database)
+
     def check() -> None:
         if request.url_rule is None:  # No such route: the answer is 404 or 405, whoever asks.
             return
         stated = access(app.view_functions[request.url_rule.endpoint])
         if isinstance(stated, Scope):
-            g.caller = admit(identify(database, request.headers.get, request.args), stated)
+            g.caller = admit(callers.identify(request.headers.get, request.args), stated)
 
     app.before_request(check)
 

@@ -13,14 +13,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.database import Database
-from app.factory import create_app
 from app.settings import Settings
 from tests.api.calls import bearer
+from tests.applications import application
 from tests.conftest import scratch_database
 from tests.factories import issue_token
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settings(postgres_url: str, redis_url: str, migrated: str) -> Iterator[Settings]:
     """Settings for a database and a Redis namespace that these tests share."""
     with scratch_database(postgres_url, template=migrated) as url:
@@ -35,20 +35,18 @@ def own_settings(settings: Settings, database_url: str) -> Settings:
     return replace(settings, database_url=database_url, redis_namespace=f"own-{uuid4().hex[:12]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(settings: Settings) -> Iterator[Flask]:
     """The application."""
-    app = create_app(settings)
-    yield app
-    app.extensions["platform"].close()
+    with application(settings) as app:
+        yield app
 
 
 @pytest.fixture
 def own_app(own_settings: Settings) -> Iterator[Flask]:
     """An application that this test may break."""
-    app = create_app(own_settings)
-    yield app
-    app.extensions["platform"].close()
+    with application(own_settings) as app:
+        yield app
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def database(settings: Settings) -> Iterator[Database]:
     """A way of the tests' own to the application's database."""
     database = Database.from_settings(settings, name="test")
@@ -65,7 +63,7 @@ def database(settings: Settings) -> Iterator[Database]:
     database.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def auth(database: Database) -> dict[str, str]:
     """The headers of a caller who may send and read validations."""
     return bearer(issue_token(database))

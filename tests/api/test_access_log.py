@@ -13,18 +13,17 @@ from sqlalchemy.orm import Session
 from app.api.access_log import level
 from app.auth import tokens
 from app.database import Database
-from app.factory import create_app
 from app.settings import Settings
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer
+from tests.applications import application
 from tests.factories import issue_token
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """The application, writing everything it has to say as JSON."""
-    app = create_app(replace(settings, log_format="json", log_level="debug"))
-    yield app
-    app.extensions["platform"].close()
+    with application(replace(settings, log_format="json", log_level="debug")) as app:
+        yield app
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

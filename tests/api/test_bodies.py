@@ -10,9 +10,9 @@ from hypothesis import settings as runs
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from app.factory import create_app
 from app.settings import Settings
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer, problem
+from tests.applications import application
 from tests.factories import issue_token
 
 LIMIT = Settings(database_url="", redis_url="").max_body_bytes
@@ -160,14 +160,11 @@ def test_no_body_whatever_is_an_internal_error(client: FlaskClient, auth: dict[s
 
 
 def test_the_limits_are_those_of_the_settings(settings: Settings) -> None:
-    app = create_app(replace(settings, max_body_bytes=200, max_items=1, max_depth=2))
-    platform = app.extensions["platform"]
-    auth, client = bearer(issue_token(platform.database)), app.test_client()
-
-    large = post(client, auth, body_of(201))
-    deep = client.post(VALIDATE, json={"ruleset": "fx_rate", "item": [[1]]}, headers=auth)
-    many = client.post(VALIDATE, json={"ruleset": "fx_rate", "items": [1, 2]}, headers=auth)
-    platform.close()
+    with application(replace(settings, max_body_bytes=200, max_items=1, max_depth=2)) as app:
+        auth, client = bearer(issue_token(app.extensions["platform"].database)), app.test_client()
+        large = post(client, auth, body_of(201))
+        deep = client.post(VALIDATE, json={"ruleset": "fx_rate", "item": [[1]]}, headers=auth)
+        many = client.post(VALIDATE, json={"ruleset": "fx_rate", "items": [1, 2]}, headers=auth)
 
     problem(large, 413, "body_too_large")
     problem(deep, 400, "bad_request")

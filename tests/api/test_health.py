@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,9 @@ from sqlalchemy import text
 from app.auth.scopes import Scope
 from app.database import Database
 from app.errors import DatabaseAway
-from app.factory import create_app
 from app.settings import Settings
 from tests.api.calls import VALIDATE, bearer, problem, told
+from tests.applications import application
 from tests.conftest import scratch_database
 from tests.factories import issue_token
 
@@ -19,9 +20,10 @@ NOWHERE_DATABASE, NOWHERE_REDIS = "postgresql+psycopg://nobody@127.0.0.1:1/nothi
 
 
 @pytest.fixture
-def lost(settings: Settings) -> FlaskClient:
+def lost(settings: Settings) -> Iterator[FlaskClient]:
     """A client of an application whose servers are both away."""
-    return create_app(replace(settings, database_url=NOWHERE_DATABASE, redis_url=NOWHERE_REDIS)).test_client()
+    with application(replace(settings, database_url=NOWHERE_DATABASE, redis_url=NOWHERE_REDIS)) as app:
+        yield app.test_client()
 
 
 def test_a_process_lives_whatever_happens_to_its_servers(lost: FlaskClient) -> None:
@@ -35,10 +37,8 @@ def test_a_process_is_ready_when_the_database_is_migrated(client: FlaskClient) -
 
 
 def test_a_process_is_not_ready_before_the_migrations(settings: Settings, postgres_url: str) -> None:
-    with scratch_database(postgres_url) as empty:
-        app = create_app(replace(settings, database_url=empty))
+    with scratch_database(postgres_url) as empty, application(replace(settings, database_url=empty)) as app:
         reply = app.test_client().get("/readyz")
-        app.extensions["platform"].close()
 
     problem(reply, 503, "not_ready")
 
@@ -75,9 +75,8 @@ def test_a_process_that_cannot_see_the_migrations_is_not_ready(lost: FlaskClient
 
 
 def test_a_process_is_ready_while_redis_is_away(settings: Settings) -> None:
-    app = create_app(replace(settings, redis_url=NOWHERE_REDIS))
-
-    assert app.test_client().get("/readyz").status_code == 200
+    with application(replace(settings, redis_url=NOWHERE_REDIS)) as app:
+        assert app.test_client().get("/readyz").status_code == 200
 
 
 def test_a_process_that_is_to_end_is_not_ready(own_app: Flask) -> None:
@@ -100,10 +99,10 @@ def test_the_status_shows_which_servers_can_be_reached(client: FlaskClient, data
 
 
 def test_the_status_shows_that_redis_is_away(settings: Settings, database: Database) -> None:
-    app = create_app(replace(settings, redis_url=NOWHERE_REDIS))
     operator = bearer(issue_token(database, scopes=[Scope.STATUS_READ]))
 
-    reply = app.test_client().get("/statusz", headers=operator)
+    with application(replace(settings, redis_url=NOWHERE_REDIS)) as app:
+        reply = app.test_client().get("/statusz", headers=operator)
 
     assert reply.status_code == 200
     assert told(reply)["redis"]["reachable"] is False

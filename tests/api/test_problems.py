@@ -62,6 +62,7 @@ def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(
         raise DatabaseAway("The database cannot be reached right now.")
 
     monkeypatch.setattr(Database, "transaction", away)
+    monkeypatch.setattr(Database, "autocommit", away)
 
     reply = client.post(VALIDATE, json={"ruleset": "fx_rate", "item": GOOD_RATE}, headers=auth)
 

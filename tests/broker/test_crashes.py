@@ -17,7 +17,7 @@ from broker import RedisStreamsBroker
 from broker.keys import SHELF
 from ops import leash
 from tests.broker.looks import consumers, dead_letters, message, pending
-from tests.broker.servers import Server, wait_for
+from tests.broker.servers import Server, versions, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,11 +89,11 @@ def test_what_a_killed_worker_held_is_taken_over(
 def test_long_healthy_tasks_are_never_taken(
     broker: RedisStreamsBroker, start: Start, diary: Callable[[str], list[str]]
 ) -> None:
-    start()
-    send(broker, "hold", "long", 3)
-    send(broker, "spin", "busy", 3)
+    start(lease_ms=1_000)
+    send(broker, "hold", "long", 2.5)
+    send(broker, "spin", "busy", 2.5)
     wait_for(lambda: len(diary("started")) == 2)
-    start()
+    start(lease_ms=1_000)
 
     broker.join("default", timeout=20_000)
 
@@ -149,7 +149,7 @@ def test_a_worker_told_to_stop_finishes_what_runs_and_hands_back_the_rest(
     broker: RedisStreamsBroker, redis_client: redis.Redis, start: Start, diary: Callable[[str], list[str]]
 ) -> None:
     leaving = start(threads=1)
-    send(broker, "hold", "running", 1)
+    send(broker, "hold", "running", 0.7)
     wait_for(lambda: diary("started"))
     send(broker, "hold", "waiting", 0)
     wait_for(lambda: sum(pending(redis_client, broker).values()) == 2)
@@ -166,6 +166,7 @@ def test_a_worker_told_to_stop_finishes_what_runs_and_hands_back_the_rest(
     assert diary("ended") == ["running", "waiting"]
 
 
+@pytest.mark.parametrize("version", [max(versions())], indirect=True)
 @pytest.mark.parametrize("command", ["dramatiq", "dramatiq-gevent"])
 def test_dramatiqs_command_drains_however_often_it_is_told_to_stop(
     broker: RedisStreamsBroker,
@@ -176,7 +177,7 @@ def test_dramatiqs_command_drains_however_often_it_is_told_to_stop(
 ) -> None:
     program = str(Path(sys.executable).parent / command)
     child = start(program, "tests.broker.program", "--processes", "1", "--threads", "2")
-    send(broker, "hold", "running", 1)
+    send(broker, "hold", "running", 0.7)
     wait_for(lambda: diary("started"))
 
     for _ in range(3):

@@ -1,6 +1,5 @@
 """Delayed messages: in Redis, by Redis's clock, each exactly once."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import dramatiq
@@ -28,7 +29,7 @@ def test_a_failed_message_is_retried_with_backoff(broker: RedisStreamsBroker, wo
     work.send()
 
     broker.join("default", timeout=10_000)
-    waits = [after - before for before, after in zip(runs, runs[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(runs)]
     assert len(waits) == 3
     assert all(wait >= least for wait, least in zip(waits, (0.05, 0.1, 0.2), strict=True))
 
@@ -149,7 +150,7 @@ def test_rescheduling_counts_no_retry(
 
     broker.join("default", timeout=10_000)
     assert retries == [None] * 4
-    assert all(after - before >= 0.02 for before, after in zip(runs, runs[1:], strict=False))
+    assert all(after - before >= 0.02 for before, after in pairwise(runs))
     assert "exception" not in caplog.text
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
-from dramatiq import group, pipeline
 from dramatiq.errors import ActorNotFound, QueueJoinTimeout, QueueNotFound
 from dramatiq.middleware import Middleware, SkipMessage
 from dramatiq.rate_limits import ConcurrentRateLimiter
@@ -266,14 +265,17 @@ def test_pipelines_and_groups_give_their_results(
     server: Server, broker: RedisStreamsBroker, worker: dramatiq.Worker
 ) -> None:
     backend = ResultBackend(url=server.url)
-    broker.add_middleware(Results(backend=backend))
+    broker.add_middleware(Results(backend=backend))  # type: ignore[no-untyped-call]
 
     @dramatiq.actor(store_results=True)
     def double(number: int) -> int:
         return number * 2
 
-    piped = pipeline([double.message(1), double.message(), double.message()]).run()
-    grouped = group([double.message(number) for number in range(5)]).run()
+    # Dramatiq's own are untyped, and a piped message gets its argument from the one before.
+    message: Any = double.message
+    composition: Any = dramatiq.composition
+    piped = composition.pipeline([message(1), message(), message()]).run()
+    grouped = composition.group([message(number) for number in range(5)]).run()
 
     assert piped.get_result(block=True, timeout=10_000) == 8
     assert sorted(grouped.get_results(block=True, timeout=10_000)) == [0, 2, 4, 6, 8]
@@ -282,7 +284,7 @@ def test_pipelines_and_groups_give_their_results(
 def test_a_dead_letter_ends_the_wait_for_its_result(
     server: Server, broker: RedisStreamsBroker, worker: dramatiq.Worker
 ) -> None:
-    broker.add_middleware(Results(backend=ResultBackend(url=server.url), store_results=True))
+    broker.add_middleware(Results(backend=ResultBackend(url=server.url), store_results=True))  # type: ignore[no-untyped-call]
 
     @dramatiq.actor(max_retries=0)
     def fail() -> None:
@@ -295,7 +297,7 @@ def test_a_dead_letter_ends_the_wait_for_its_result(
 
 
 def test_callbacks_run(broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
-    seen = []
+    seen: list[object] = []
 
     @dramatiq.actor
     def on_success(message: dict[str, Any], result: int) -> None:
@@ -318,7 +320,7 @@ def test_callbacks_run(broker: RedisStreamsBroker, worker: dramatiq.Worker) -> N
 
 
 def test_rate_limits_hold(server: Server, broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
-    limiter = ConcurrentRateLimiter(LimiterBackend(url=server.url), "one", limit=1)
+    limiter = ConcurrentRateLimiter(LimiterBackend(url=server.url), "one", limit=1)  # type: ignore[no-untyped-call]
     running, most, done = Counter[str](), [0], []
 
     @dramatiq.actor(min_backoff=5, max_backoff=20, max_retries=1000)
@@ -430,8 +432,12 @@ def test_an_asynchronous_actor_runs(broker: RedisStreamsBroker, start_worker: Ca
 
 
 def test_a_message_for_an_unknown_actor_waits_for_a_worker_that_knows_it(
-    server: Server, open_broker: Callable[..., RedisStreamsBroker], start_worker: Callable[..., dramatiq.Worker]
+    server: Server,
+    open_broker: Callable[..., RedisStreamsBroker],
+    start_worker: Callable[..., dramatiq.Worker],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("broker.delays._SHORTEST_PARK_MS", 100)
     seen = []
     old = open_broker(server.url)
     old.declare_queue("default")

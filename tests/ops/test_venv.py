@@ -46,7 +46,7 @@ def environment(lock: Path, said: list[str]) -> Environment:
 def test_of_two_runs_at_once_one_makes_it_and_the_other_waits(environment: Environment, said: list[str]) -> None:
     assert environment.is_current()
     assert not (environment.folder / "left over").exists()
-    assert sum("Installing" in each for each in said) == 1
+    assert sum("Installing the" in each for each in said) == 1
     assert subprocess.check_output([environment.python, "-c", "print(6 * 7)"], text=True) == "42\n"
 
 
