@@ -10,6 +10,7 @@ from hypothesis import settings as runs
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from app.api.bodies import faults
 from app.settings import Settings
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer, problem
 from tests.applications import application
@@ -169,3 +170,12 @@ def test_the_limits_are_those_of_the_settings(settings: Settings) -> None:
     problem(large, 413, "body_too_large")
     problem(deep, 400, "bad_request")
     problem(many, 422, "invalid_request")
+
+
+def test_a_fault_deep_inside_is_told_with_its_whole_place() -> None:
+    messages = {"items": {0: {"a/b": ["Unknown field."]}, "_schema": ["Not these."]}}
+
+    assert [(fault["pointer"], fault["code"]) for fault in faults(messages)] == [
+        ("/items/0/a~1b", "unknown_field"),
+        ("/items", "invalid_value"),
+    ]

@@ -1,5 +1,6 @@
 """Dramatiq's contract, as a worker and an application see it."""
 
+import os
 import threading
 import time
 from collections import Counter
@@ -519,6 +520,26 @@ def test_a_message_that_names_another_queue_does_not_kill_the_worker(
 
     broker.join("default", timeout=10_000)
     assert seen == [1, 2]
+
+
+def test_a_forked_process_is_a_consumer_of_its_own(broker: RedisStreamsBroker, redis_client: redis.Redis) -> None:
+    broker.declare_queue("default")
+    parent = broker._process
+    broker.enqueue(message("note", 1))
+
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            broker.enqueue(message("note", 2))
+            code = 0 if broker._process.name != parent.name and not broker._process.holdings else 2
+        finally:
+            os._exit(code)
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert broker._process is parent
+    broker.enqueue(message("note", 3))
+    assert redis_client.xlen("default") == 3
 
 
 def test_an_evicting_redis_is_warned_of(

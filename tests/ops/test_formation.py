@@ -48,7 +48,8 @@ def sleeper(folder: Path, name: str) -> str:
 
 
 def test_when_one_process_ends_all_end_and_it_is_named(tmp_path: Path) -> None:
-    running = program({"good": sleeper(tmp_path, "good"), "bad": "echo last words; exit 3"}, tmp_path / "log")
+    bad = f"until [ -s {tmp_path / 'good'} ]; do sleep 0.05; done; echo last words; exit 3"
+    running = program({"good": sleeper(tmp_path, "good"), "bad": bad}, tmp_path / "log")
 
     out, _ = running.communicate(timeout=60)
 
