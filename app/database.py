@@ -47,7 +47,7 @@ class Database:
             create_engine(
                 settings.database_url,
                 pool_size=settings.database_pool_size,
-                max_overflow=settings.database_pool_overflow,
+                max_overflow=0,
                 pool_timeout=settings.database_pool_timeout_ms / 1000,
                 # An old pgbouncer in transaction mode knows nothing of prepared statements.
                 connect_args={

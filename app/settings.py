@@ -34,9 +34,8 @@ class Settings:
     #: Prefix of every Redis key, for a Redis that is shared with others.
     redis_namespace: str = ""
 
-    #: Connections a process keeps open to Postgres, and how many more it may open under load.
+    #: Connections a process may open to Postgres, and then keeps: to open one costs more than most requests.
     database_pool_size: int = 10
-    database_pool_overflow: int = 5
     #: How long a caller waits for a free connection before it is told to come back.
     database_pool_timeout_ms: int = 20_000
     #: The longest a single statement may run, and the longest a transaction may sit idle: both end a stuck row lock.

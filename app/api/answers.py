@@ -55,8 +55,9 @@ def answer(session: Session, request: Request, rulebook: Rulebook) -> dict[str, 
     if response is None:  # It failed: there is a reason in place of a verdict.
         return told
     found: defaultdict[int, list[Finding]] = defaultdict(list)
-    for index, finding in findings.of(session, request.id):
-        found[index].append(finding)
+    if response.finding_count:
+        for index, finding in findings.of(session, request.id):
+            found[index].append(finding)
     invalid = frozenset(response.invalid_items)
     texts = rulebook.get(session, request.ruleset).messages
     return told | {

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Integer, Text, insert, select
+from sqlalchemy import CheckConstraint, Integer, Text, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -34,6 +34,9 @@ class StoredFinding(Base):
     rule_id: Mapped[str] = mapped_column(Text)
 
 
+ADD = insert(StoredFinding)
+
+
 def add(session: Session, request_id: UUID, findings: Iterable[tuple[int, Finding]]) -> None:
     """Store the findings of a request, each with the position of its item."""
     rows = [
@@ -50,24 +53,29 @@ def add(session: Session, request_id: UUID, findings: Iterable[tuple[int, Findin
         for position, (item, finding) in enumerate(findings)
     ]
     if rows:
-        session.execute(insert(StoredFinding), rows)
+        session.connection().execute(ADD, rows)
+
+
+OF = (
+    select(
+        StoredFinding.item,
+        StoredFinding.pointer,
+        StoredFinding.code,
+        StoredFinding.severity,
+        StoredFinding.params,
+        StoredFinding.rule_id,
+    )
+    .where(StoredFinding.request_id == bindparam("wanted"))
+    .order_by(StoredFinding.position)
+)
 
 
 def of(session: Session, request_id: UUID) -> Sequence[tuple[int, Finding]]:
     """Return the findings of a request with the positions of their items, in the order they were made."""
-    rows = session.scalars(
-        select(StoredFinding).where(StoredFinding.request_id == request_id).order_by(StoredFinding.position)
-    )
-    return [
-        (
-            row.item,
-            Finding(
-                pointer=row.pointer,
-                code=row.code,
-                severity=cast(Severity, row.severity),
-                params=row.params,
-                rule_id=row.rule_id,
-            ),
-        )
-        for row in rows
-    ]
+    rows = session.connection().execute(OF, {"wanted": request_id})
+    return [(row.item, finding(row)) for row in rows]
+
+
+def finding(row: Any) -> Finding:
+    """Return the finding that a row of `OF` holds."""
+    return Finding(row.pointer, row.code, cast(Severity, row.severity), row.params, row.rule_id)

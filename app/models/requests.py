@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Index, Text, and_, func, insert, or_, select, text, update
+from sqlalchemy import CheckConstraint, DateTime, Index, Text, and_, bindparam, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, Session, defer, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.models.base import Base
 
@@ -62,23 +62,37 @@ def add(
     return Request(**values, state=State.PENDING, created_at=created_at)
 
 
+FIND = select(
+    Request.id,
+    Request.state,
+    Request.ruleset,
+    Request.source,
+    Request.reason,
+    Request.created_at,
+    Request.finished_at,
+).where(Request.id == bindparam("wanted"), Request.client_id == bindparam("client"))
+
+
 def find(session: Session, request_id: UUID, *, client_id: UUID) -> Request | None:
-    """Return the request if there is one and it is this client's, else None. Its items are not loaded until asked for.
+    """Return the request if there is one and it is this client's, else None. Its items are left out.
 
     A waiter looks again and again, and the items may be a megabyte that nobody reads.
     """
-    return session.scalar(
-        select(Request).where(Request.id == request_id, Request.client_id == client_id).options(defer(Request.items))
-    )
+    row = session.connection().execute(FIND, {"wanted": request_id, "client": client_id}).first()
+    return Request(**row._mapping) if row else None
+
+
+CLAIM = (
+    select(Request.id, Request.ruleset, Request.items)
+    .where(Request.id == bindparam("wanted"), Request.state == State.PENDING)
+    .with_for_update(skip_locked=True)
+)
 
 
 def claim(session: Session, request_id: UUID) -> Request | None:
-    """Return the request, its row locked until the transaction ends, if it is pending and nobody else holds it."""
-    return session.scalar(
-        select(Request)
-        .where(Request.id == request_id, Request.state == State.PENDING)
-        .with_for_update(skip_locked=True)
-    )
+    """Return what is to be judged, its row locked until the transaction ends, if it is pending and nobody holds it."""
+    row = session.connection().execute(CLAIM, {"wanted": request_id}).first()
+    return Request(**row._mapping) if row else None
 
 
 def state(session: Session, request_id: UUID) -> State | None:
@@ -97,14 +111,16 @@ def fail(session: Session, request_id: UUID, reason: str) -> bool:
     return _end(session, request_id, State.FAILED, reason)
 
 
+END = (
+    update(Request)
+    .where(Request.id == bindparam("wanted"), Request.state == State.PENDING)
+    .values(state=bindparam("end"), reason=bindparam("why"), finished_at=func.clock_timestamp())
+    .returning(Request.id)
+)
+
+
 def _end(session: Session, request_id: UUID, end: State, reason: str | None) -> bool:
-    ended = session.execute(
-        update(Request)
-        .where(Request.id == request_id, Request.state == State.PENDING)
-        .values(state=end, reason=reason, finished_at=func.clock_timestamp())
-        .returning(Request.id),
-        execution_options={"synchronize_session": False},
-    )
+    ended = session.connection().execute(END, {"wanted": request_id, "end": end, "why": reason})
     return ended.first() is not None
 
 

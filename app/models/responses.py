@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Float, Integer, Text, select, text
+from sqlalchemy import CheckConstraint, DateTime, Float, Integer, Text, bindparam, insert, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -33,26 +33,45 @@ class Response(Base):
     item_count: Mapped[int] = mapped_column(Integer)
     #: Positions of the items that have at least one error.
     invalid_items: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    #: How many rows `findings` has for this request: most often none, and then nobody has to look.
+    finding_count: Mapped[int] = mapped_column(Integer)
     #: Time the rules took, in milliseconds.
     duration_ms: Mapped[float] = mapped_column(Float)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
 
 
+ADD = insert(Response)
+
+
 def add(
-    session: Session, *, request_id: UUID, item_count: int, invalid_items: Sequence[int], duration_ms: float
-) -> Response:
-    """Return the new verdict row."""
-    response = Response(
-        request_id=request_id,
-        verdict=Verdict.INVALID if invalid_items else Verdict.VALID,
-        item_count=item_count,
-        invalid_items=list(invalid_items),
-        duration_ms=duration_ms,
+    session: Session,
+    *,
+    request_id: UUID,
+    item_count: int,
+    invalid_items: Sequence[int],
+    finding_count: int,
+    duration_ms: float,
+) -> None:
+    """Store the verdict of a request."""
+    session.connection().execute(
+        ADD,
+        {
+            "request_id": request_id,
+            "verdict": Verdict.INVALID if invalid_items else Verdict.VALID,
+            "item_count": item_count,
+            "invalid_items": list(invalid_items),
+            "finding_count": finding_count,
+            "duration_ms": duration_ms,
+        },
     )
-    session.add(response)
-    return response
+
+
+FIND = select(
+    Response.verdict, Response.item_count, Response.invalid_items, Response.finding_count, Response.duration_ms
+).where(Response.request_id == bindparam("wanted"))
 
 
 def find(session: Session, request_id: UUID) -> Response | None:
     """Return the verdict of the request, or None while there is none."""
-    return session.scalar(select(Response).where(Response.request_id == request_id))
+    row = session.connection().execute(FIND, {"wanted": request_id}).first()
+    return Response(request_id=request_id, **row._mapping) if row else None

@@ -39,6 +39,7 @@ def upgrade() -> None:
             verdict text NOT NULL,
             item_count integer NOT NULL,
             invalid_items integer[] NOT NULL,
+            finding_count integer NOT NULL,
             duration_ms double precision NOT NULL,
             created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             CONSTRAINT validation_responses_pkey PRIMARY KEY (request_id),
