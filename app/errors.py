@@ -26,6 +26,12 @@ class UnknownRuleSet(AppError):
     code = "ruleset_unknown"
 
 
+class RuleSetChanged(AppError):
+    """A published version of a rule set was to be published again with another content."""
+
+    code = "ruleset_changed"
+
+
 class RequestNotFound(AppError):
     """There is no such request, or it is another client's: the two are not told apart."""
 

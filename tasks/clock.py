@@ -1,6 +1,5 @@
 """The clock: sends the upkeep messages when they are due. Any number may run: what they start is harmless twice."""
 
-import logging
 import signal
 import sys
 from types import FrameType
@@ -56,8 +55,6 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = Settings.from_env()
     logs.configure(settings)
-    # It tells of every tick, twice.
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
     platform = Platform.open(settings, name="clock")
     scheduler = Clock(platform).schedule()
 

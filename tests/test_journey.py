@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -125,7 +125,7 @@ async def validate_all(url: str, token: str, items: list[dict[str, str]]) -> lis
             while status == 202:  # The wait was up: the link still stands.
                 status, _, answer = await connection.ask("GET", f"{headers['location']}/result?wait=25")
             assert status == 200, answer
-            return answer
+            return cast(dict[str, Any], answer)
 
     return await asyncio.gather(*map(validate, items))
 

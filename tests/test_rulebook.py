@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.database import Database
-from app.errors import UnknownRuleSet
+from app.errors import RuleSetChanged, UnknownRuleSet
 from app.models import rulesets
 from app.rulebook import NEWEST_FOR_S, Rulebook
 from tests.processes import wait_for
@@ -71,7 +71,7 @@ def test_a_version_is_compiled_once(database: Database) -> None:
 def test_a_published_version_cannot_change(database: Database) -> None:
     publish(database, 1)
 
-    with pytest.raises(rulesets.ChangedDefinition), database.transaction() as session:
+    with pytest.raises(RuleSetChanged), database.transaction() as session:
         rulesets.publish(session, definition(1, title="Other"))
 
 

@@ -50,6 +50,7 @@ KINDS: dict[type[errors.AppError], Kind] = {
     errors.RequestNotFound: Kind(404, "There is no such request"),
     errors.InvalidRequest: Kind(422, "The request is not of the right shape"),
     errors.UnknownRuleSet: Kind(422, "There is no such rule set", pointer="/ruleset"),
+    errors.RuleSetChanged: Kind(409, "The rule set is published with another content"),
     errors.DatabaseAway: Kind(503, "The service cannot answer right now", AWAY),
     errors.NotReady: Kind(503, "This process is not ready", AWAY),
 }

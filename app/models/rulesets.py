@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app import json
+from app.errors import RuleSetChanged
 from app.models.base import Base
 
 
@@ -31,15 +32,11 @@ class PublishedRuleSet(Base):
         return f"{self.name}@{self.version}"
 
 
-class ChangedDefinition(Exception):
-    """A published version was to be published again with another content."""
-
-
 def publish(session: Session, definition: Mapping[str, Any]) -> bool:
     """Return whether this version was new; publishing the same content again changes nothing.
 
     Raises:
-        ChangedDefinition: this version is already published with another content.
+        RuleSetChanged: this version is already published with another content.
     """
     digest = content_hash(definition)
     key = {"name": definition["name"], "version": definition["version"]}
@@ -52,7 +49,7 @@ def publish(session: Session, definition: Mapping[str, Any]) -> bool:
     if made is None:
         there = session.get_one(PublishedRuleSet, key)
         if there.content_hash != digest:
-            raise ChangedDefinition(f"{there.ref} is published with another content; give the new one a new version.")
+            raise RuleSetChanged(f"{there.ref} is published with another content; give the new one a new version.")
     return made is not None
 
 

@@ -17,7 +17,7 @@ from app.settings import LogFormat, Settings
 #: These bring handlers of their own, which would write past ours.
 STUBBORN = ("gunicorn.error", "gunicorn.access")
 #: These tell at INFO what only their own developers want to know.
-CHATTY = ("alembic",)
+CHATTY = ("alembic", "apscheduler")
 
 
 class Stderr(logging.Handler):
