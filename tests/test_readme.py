@@ -1,6 +1,5 @@
 """The README's examples, run against the platform as they stand there."""
 
-import doctest
 import os
 import re
 import shutil
@@ -28,9 +27,8 @@ def examples() -> list[tuple[str, str]]:
 
 def matches(expected: str, printed: str) -> bool:
     """Return whether the output is as expected, `…` standing for anything."""
-    return doctest.OutputChecker().check_output(
-        expected.replace("…", "...").strip(), printed.strip(), doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    )
+    pattern = ".*".join(map(re.escape, expected.strip().split("…")))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
 @pytest.mark.parametrize(("script", "expected"), examples())
