@@ -40,5 +40,5 @@ def test_an_application_starts_no_thread_before_its_first_request() -> None:
         app.test_client().get("/healthz")
         served = {thread.name for thread in set(threading.enumerate()) - before}
 
-    assert opened == before
+    assert opened <= before  # Others may have ended meanwhile.
     assert {"hub", "outbox"} <= served
