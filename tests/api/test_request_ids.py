@@ -14,7 +14,11 @@ def test_a_request_keeps_the_id_that_its_caller_gave(client: FlaskClient) -> Non
     assert client.get("/healthz", headers={"X-Request-Id": "extension-42"}).headers["X-Request-Id"] == "extension-42"
 
 
-@pytest.mark.parametrize("given", ["", "with space", "x" * 129, "ünïcode", "tab\there", tokens.make()])
+@pytest.mark.parametrize(
+    "given",
+    ["", "with space", "x" * 129, "ünïcode", "tab\there", tokens.make()],
+    ids=["nothing", "with a space", "too long", "not ASCII", "with a tab", "a token"],
+)
 def test_an_id_that_is_not_sane_is_replaced(client: FlaskClient, given: str) -> None:
     shown = client.get("/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"]
 

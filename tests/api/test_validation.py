@@ -298,6 +298,7 @@ def test_a_request_of_another_client_is_not_there(
 @pytest.mark.parametrize(
     "request_id",
     [str(new_id()), str(uuid4()), "1", "x" * 300, "00000000-0000-0000-0000-000000000000", new_id().hex, "a%00b"],
+    ids=["a new one", "of version 4", "a number", "long", "zero", "without hyphens", "with a NUL"],
 )
 @pytest.mark.parametrize("end", ["", "/result"])
 def test_an_id_that_nothing_has_is_not_found(

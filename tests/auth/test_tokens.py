@@ -26,7 +26,9 @@ def test_one_wrong_character_is_noticed(place: int, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "rpt_", "rpt_" + "0" * 36, tokens.make() + "\n", tokens.make() + "0", "xyz_" + "0" * 36]
+    "text",
+    ["", "rpt_", "rpt_" + "0" * 36, tokens.make() + "\n", tokens.make() + "0", "xyz_" + "0" * 36],
+    ids=["nothing", "the prefix", "a wrong checksum", "a line end", "one too many", "another prefix"],
 )
 def test_what_is_not_a_token_is_not_sound(text: str) -> None:
     assert not tokens.is_sound(text)
