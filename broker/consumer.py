@@ -6,6 +6,8 @@ is listening again within seconds and the log has two lines in place of one ever
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 import random
 import time
@@ -13,15 +15,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
+from dramatiq.encoder import JSONEncoder
 from dramatiq.errors import ActorNotFound, BrokerConnectionError
-from dramatiq.message import Message
+from dramatiq.message import Message, get_encoder
 
 from broker import client, dead, scripts
+from broker.calls import call
 from broker.delays import LOOK_MS, park_ms, waiting_id
 from broker.errors import is_missing, translated
 from broker.holding import Holding
-from broker.keys import GROUP, MESSAGE, PARKED, SHELF, WAKE
-from broker.message import Send, Settlement, StreamMessage
+from broker.keys import GROUP, MESSAGE, PARKED, SHELF, WAKE, mark_of
+from broker.message import Send, Settlement, StreamMessage, settlement
 from broker.turns import RawEntry, Turns
 
 logger = logging.getLogger(__name__)
@@ -29,11 +33,23 @@ logger = logging.getLogger(__name__)
 #: Never block longer than this, so that a worker can stop, in ms.
 _BLOCK_MS = 1000
 
-#: How many pending entries are looked through at a time.
-_PAGE = 500
+#: How many pages of pending entries one script looks through, so that it takes some milliseconds at most.
+_PAGES = 10
+
+#: Where a sweep begins: lane and cursor.
+_SWEEP_BEGIN = (1, b"0-0")
+
+#: How long a reader that was woken by messages rests after handing them out, in seconds.
+_COURTESY_S = 0.0002
+
+#: How often to ask whether a paused queue goes on, in seconds.
+_PAUSE_S = 0.9
 
 #: How many entries a lost reply can have stranded at most.
 _STRANDED = 100_000
+
+_SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # theirs, undeclared
+_FIELDS = {field.name for field in dataclasses.fields(Message)}
 
 #: What the parts of a message have to be.
 _KINDS = {"queue_name": str, "actor_name": str, "message_id": str, "kwargs": dict, "options": dict}
@@ -41,7 +57,7 @@ _KINDS = {"queue_name": str, "actor_name": str, "message_id": str, "kwargs": dic
 #: Time between sweeps, as a share of the lease: recovery takes a lease and a sweep.
 _SWEEP_SHARE = 2 / 3
 
-#: Consumers that hold nothing and did not read for this long are removed, in ms.
+#: Consumers that hold nothing and whose lease ended so long ago are removed, in ms.
 _ABSENT_MS = 60_000
 
 
@@ -67,14 +83,17 @@ class StreamConsumer(Consumer):
         self.block_ms = int(min(timeout_ms, _BLOCK_MS, client.read_timeout_ms(holding.client) / 2))
         self.lease_ms = lease_ms
         self.unknown_actor_ms = unknown_actor_ms
-        self._sweep_from = b"-"
+        #: Lane and cursor, where the sweep goes on.
+        self._sweep_from: tuple[int, bytes] = _SWEEP_BEGIN
         self._sweep_at = time.monotonic()
         self._absent_at = time.monotonic() + _ABSENT_MS / 1000 * random.random()
         #: Monotonic seconds: when to look at Redis again without being woken, and when the next message is due.
         self._look_at = 0.0
         self._due_at: float | None = None
-        #: Redis's clock less ours, in ms.
-        self._clock_ms: float | None = None
+        self._paused = False
+        #: Whether to let the workers go first, once.
+        self._courteous = False
+        self._marks = {holding.keys.urgent.encode(): b"u", holding.keys.bulk.encode(): b"b"}
         holding.open = True
 
     def __next__(self) -> MessageProxy | None:
@@ -83,6 +102,10 @@ class StreamConsumer(Consumer):
         message = self.holding.pop()
         if message is not None:
             return message
+        if self._courteous:
+            # Else this thread keeps the interpreter until its next call to Redis, and an idle worker waits that long.
+            self._courteous = False
+            time.sleep(_COURTESY_S)
         try:
             self._refill()
         except BrokerConnectionError as error:
@@ -111,7 +134,7 @@ class StreamConsumer(Consumer):
         self._hand_back(unread)
         if self.holding.empty:
             with translated():
-                scripts.DEPART(self.holding.client, [self.holding.keys.stream], [GROUP, self.turns.consumer, 0])
+                scripts.DEPART(self.holding.client, self.holding.keys.all, [GROUP, self.turns.consumer, 0, SHELF])
 
     # Reading.
 
@@ -120,13 +143,17 @@ class StreamConsumer(Consumer):
         room = self.holding.room(self.prefetch, patience_s)
         if room and self.holding.suspect:
             self._recover()
-        if room and self._clock_ms is not None and time.monotonic() >= self._sweep_at:
+        if room and not self._paused and self.holding.clock_ms is not None and time.monotonic() >= self._sweep_at:
             room -= self._sweep(room)
+        self._remove_absent()
         if self._should_look() and self._look(room):
             return
         if room and self.holding.listen():
             try:
-                self._listen(room)
+                if self._paused:
+                    time.sleep(min(self.timeout_s, _PAUSE_S, self._due_in_s()))
+                else:
+                    self._listen(room)
             finally:
                 self.holding.listened()
 
@@ -140,23 +167,39 @@ class StreamConsumer(Consumer):
         """Take a turn; return how many messages it brought."""
         turn = self.turns.read(self.holding, room)
         now = time.monotonic()
-        self._clock_ms = turn.now_ms - now * 1000
         self._due_at = None if turn.due_ms is None else now + turn.due_ms / 1000
-        drained = len(turn.new) + len(turn.retaken) < room
+        if turn.paused:
+            self._pause()
+            return 0
+        came = len(turn.retaken) + sum(len(entries) for _, entries in turn.new)
         if room:
-            self._look_at = now + LOOK_MS / 1000 if drained else now
-        retaken = [self._admit(entry[0], entry[1], starts=entry[2]) for entry in turn.retaken]
-        new = [self._admit(entry[0], entry[1]) for entry in turn.new]
-        return sum(retaken) + sum(new)
+            self._paused = False
+            self._look_at = now + LOOK_MS / 1000 if came < room else now
+        admitted = sum(self._admit(entry[0], entry[1], starts=entry[2]) for entry in turn.retaken)
+        for mark, entries in turn.new:
+            admitted += sum(self._admit(mark + entry[0], entry[1]) for entry in entries)
+        return admitted
+
+    def _pause(self) -> None:
+        """What no worker was given yet is handed back, and Redis is asked every second whether to go on."""
+        self._paused = True
+        self._look_at = time.monotonic() + _PAUSE_S
+        self._hand_back(self.holding.leave())
 
     def _listen(self, room: int) -> None:
         """Block until something is new, the next message is due or a second has passed."""
         block_ms = max(1, int(min(self.block_ms, self._due_in_s() * 1000)))
+        # COUNT is for each lane. The last turn left the lanes empty, so more than one has seldom something.
+        count = max(1, room // len(self.holding.keys.lanes))
         try:
             with translated():
-                reply = self.holding.client.xreadgroup(
-                    GROUP, self.turns.consumer, {self.holding.keys.stream: ">"}, count=room, block=block_ms
+                reply = call(
+                    self.holding.client,
+                    *("XREADGROUP", "GROUP", GROUP, self.turns.consumer, "COUNT", count, "BLOCK", block_ms),
+                    *("STREAMS", *self.holding.keys.lanes, ">", ">", ">"),
                 )
+                # It may have been paused while this call was waiting.
+                paused = bool(reply) and bool(call(self.holding.client, "EXISTS", self.holding.keys.paused))
         except BrokerConnectionError:
             self.holding.suspect = True
             raise
@@ -166,26 +209,46 @@ class StreamConsumer(Consumer):
             self._look_at = 0.0
             return
         self.turns.outage.over()
-        for entry_id, fields in reply[0][1] if reply else ():
-            self._admit(entry_id, [text for pair in fields.items() for text in pair])
+        if reply:
+            self._heard(reply, count, paused=paused)
+
+    def _heard(self, reply: list[Any], count: int, *, paused: bool) -> None:
+        """Admit what came while listening, or hand it back."""
+        came = [
+            (self._marks.get(stream, b"") + entry_id, _texts(fields))
+            for stream, entries in reply
+            for entry_id, fields in entries
+        ]
+        if paused:
+            self.turns.hand_back(self.holding, [name for name, _ in came])
+            self._pause()
+            return
+        if len(came) >= count:
+            # There may be more.
+            self._look_at = 0.0
+        self._courteous = sum(self._admit(name, texts) for name, texts in came) > 0
 
     def _admit(self, entry_id: bytes, texts: RawEntry, *, starts: bytes | None = None) -> bool:
         """Make a message of an entry. Return False when it is none for a worker, and dealt with."""
-        fields = dict(zip(texts[::2], texts[1::2], strict=True))
-        if WAKE in fields:
-            self._look_at = 0.0
-            self.holding.add(Settlement(entry_id))
-            return False
+        body, parked_ms = b"", None
+        if len(texts) == 2 and texts[0] == MESSAGE:
+            body = texts[1]
+        else:
+            fields = dict(zip(texts[::2], texts[1::2], strict=True))
+            if WAKE in fields:
+                self._look_at = 0.0
+                self.holding.add(Settlement(entry_id))
+                return False
+            body, parked_ms = fields.get(MESSAGE, b""), _number(fields.get(PARKED))
         try:
-            message = _decode(fields.get(MESSAGE, b""))
+            message = _decode(body)
         except Exception as error:
             self._bury_undecodable(entry_id, error)
             return False
         if message.queue_name != self.holding.queue:
             # The worker finds the way back to this consumer by the name.
             message = message.copy(queue_name=self.holding.queue)
-        parked_ms, counted = _number(fields.get(PARKED)), _number(starts)
-        proxy = StreamMessage(message, entry_id, self.holding, parked_ms=parked_ms, starts=counted)
+        proxy = StreamMessage(message, entry_id, self.holding, parked_ms=parked_ms, starts=_number(starts))
         if message.actor_name not in self.broker.actors:
             self._park(proxy)
             return False
@@ -194,19 +257,25 @@ class StreamConsumer(Consumer):
 
     def _recover(self) -> None:
         """Put entries that Redis gave to this consumer in a reply that never came where the next turn finds them."""
-        stream, consumer = self.holding.keys.stream, self.turns.consumer
         self.holding.suspect = False
-        try:
-            with translated():
-                pending = self.holding.client.xpending_range(stream, GROUP, "-", "+", _STRANDED, consumername=consumer)
-        except Exception as error:
-            self.holding.suspect = not is_missing(error)
-            if self.holding.suspect:
-                raise
-            pending = []
-        stranded = [one["message_id"] for one in pending if not self.holding.holds(one["message_id"])]
-        self.turns.hand_back(self.holding, stranded)
+        pending: list[bytes] = []
+        for stream in self.holding.keys.lanes:
+            try:
+                pending += self._pending(stream)
+            except Exception as error:
+                self.holding.suspect = not is_missing(error)
+                if self.holding.suspect:
+                    raise
+        self.turns.hand_back(self.holding, [name for name in pending if not self.holding.holds(name)])
         self._look_at = 0.0
+
+    def _pending(self, stream: str) -> list[bytes]:
+        mark = self._marks.get(stream.encode(), b"")
+        with translated():
+            pending = self.holding.client.xpending_range(
+                stream, GROUP, "-", "+", _STRANDED, consumername=self.turns.consumer
+            )
+        return [mark + one["message_id"] for one in pending]
 
     # Taking over from others.
 
@@ -219,39 +288,40 @@ class StreamConsumer(Consumer):
             return 0
         admitted = 0
         while admitted < room:
-            self._sweep_from, entries = self._reclaim(room - admitted)
-            admitted += sum(self._admit(entry[0], entry[1], starts=entry[2]) for entry in entries)
-            if not self._sweep_from:
-                self._sweep_from = b"-"
-                self._sweep_at = time.monotonic() + self.lease_ms / 1000 * _SWEEP_SHARE * random.uniform(0.8, 1)
-                self._remove_absent()
+            lane, cursor, entries = self._reclaim(room - admitted)
+            for name, texts, starts in entries:
+                # More than a script renews of its own may have been in its way.
+                if not self.holding.holds(name):
+                    admitted += self._admit(name, texts, starts=starts)
+            self._sweep_from = (lane, cursor)
+            if not lane:
+                self._sweep_from = _SWEEP_BEGIN
+                self._sweep_at = time.monotonic() + self.lease_ms / 1000 * _SWEEP_SHARE * random.uniform(0.9, 1)
                 break
         return admitted
 
-    def _reclaim(self, want: int) -> tuple[bytes, list[RawEntry]]:
+    def _reclaim(self, want: int) -> tuple[int, bytes, list[RawEntry]]:
         arguments: list[scripts.Text] = [
             GROUP,
             self.turns.consumer,
             SHELF,
             self.lease_ms,
-            self._sweep_from,
-            _PAGE,
+            *self._sweep_from,
             want,
+            _PAGES,
         ]
         self.holding.suspect = True
         with translated():
-            reply = scripts.RECLAIM(
-                self.holding.client, [self.holding.keys.stream, self.holding.keys.starts], arguments
-            )
+            lane, cursor, taken = scripts.RECLAIM(self.holding.client, self.holding.keys.all, arguments)
         self.holding.suspect = False
-        return reply[0], reply[1]
+        return lane, cursor, taken
 
     def _remove_absent(self) -> None:
         if time.monotonic() < self._absent_at:
             return
         self._absent_at = time.monotonic() + _ABSENT_MS / 1000
         with translated():
-            scripts.DEPART(self.holding.client, [self.holding.keys.stream], [GROUP, "", _ABSENT_MS])
+            scripts.DEPART(self.holding.client, self.holding.keys.all, [GROUP, "", _ABSENT_MS, SHELF])
 
     # Entries that are not for a worker.
 
@@ -263,7 +333,7 @@ class StreamConsumer(Consumer):
 
     def _park(self, message: StreamMessage) -> None:
         """Offer a message for an unknown actor again later: a worker that knows it may be about to start."""
-        now_ms = int(time.monotonic() * 1000 + (self._clock_ms or 0))
+        now_ms = int(time.monotonic() * 1000 + (self.holding.clock_ms or 0))
         since_ms = now_ms if message.parked_ms is None else message.parked_ms
         left_ms = self.unknown_actor_ms - (now_ms - since_ms)
         if left_ms <= 0:
@@ -272,7 +342,7 @@ class StreamConsumer(Consumer):
         if message.parked_ms is None:
             logger.warning("No actor %r here yet: message %s is parked.", message.actor_name, message.message_id)
         delay_ms = min(left_ms, park_ms(now_ms - since_ms))
-        send = Send(waiting_id(message.message_id), delay_ms, parked_ms=since_ms)
+        send = Send(waiting_id(message.message_id, mark_of(message.entry_id)), delay_ms, parked_ms=since_ms)
         self.holding.add(Settlement(message.entry_id, [send]))
 
     def _bury_unknown(self, message: StreamMessage) -> None:
@@ -283,7 +353,7 @@ class StreamConsumer(Consumer):
         try:
             self.broker.emit_before("nack", message)
         finally:
-            self.holding.add(Settlement(message.entry_id, letter=dead.letter(message, dead.UNKNOWN_ACTOR)))
+            self.holding.add(settlement(message, dead.letter(message, dead.UNKNOWN_ACTOR)))
         self.broker.emit_after("nack", message)
 
     # Settling and handing back.
@@ -292,8 +362,9 @@ class StreamConsumer(Consumer):
         if not isinstance(message, StreamMessage):
             raise TypeError(f"{message!r} was not fetched by this broker")
         message.settled = True
-        if not self.holding.finish(message, Settlement(message.entry_id, message.sends, letter)):
-            logger.warning("Message %s is not held any more: nothing done.", message.message_id)
+        if not self.holding.finish(message, settlement(message, letter)):
+            if not message.cancelled:
+                logger.warning("Message %s is not held any more: nothing done.", message.message_id)
         elif not self.holding.attended:
             self.turns.settle(self.holding)
 
@@ -309,12 +380,34 @@ class StreamConsumer(Consumer):
         time.sleep(min(self.timeout_s, self.turns.outage.wait_s()))
 
 
+def _texts(fields: list[bytes] | dict[bytes, bytes]) -> list[bytes]:
+    # A cluster's client makes dicts of them.
+    return [text for pair in fields.items() for text in pair] if isinstance(fields, dict) else fields
+
+
 def _decode(body: bytes) -> Message[Any]:
-    message: Message[Any] = Message.decode(body)
+    message: Message[Any] = _plain(body) or Message.decode(body)
     # Dramatiq takes any JSON for these, and then fails where nobody can settle the message.
     for name, kind in _KINDS.items():
         if not isinstance(getattr(message, name), kind):
             raise TypeError(f"{name} is no {kind.__name__}")
+    return message
+
+
+def _plain(body: bytes) -> Message[Any] | None:
+    """Return the message if it is as Dramatiq's JSON encoder makes it, else None. Half the price of decoding it."""
+    if type(get_encoder()) is not JSONEncoder:
+        return None
+    try:
+        fields, end = _SCAN(text := body.decode(), 0)
+    except (ValueError, StopIteration):
+        return None
+    if end != len(text) or type(fields) is not dict or fields.keys() != _FIELDS or type(fields["args"]) is not list:
+        return None
+    fields["args"] = tuple(fields["args"])
+    message: Message[Any] = object.__new__(Message)
+    # What a frozen dataclass would do field by field.
+    message.__dict__.update(fields)
     return message
 
 

@@ -19,6 +19,9 @@ MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000
 #: Of more dead letters than this, the oldest are dropped when another is added.
 MAX_NUMBER = 100_000
 
+#: Of more bytes of dead letters than this, the oldest are dropped when another is added; one is always kept.
+MAX_BYTES = 256 * 1024 * 1024
+
 #: A traceback is cut to its last characters, where the cause is.
 _MAX_TRACEBACK = 10_000
 

@@ -18,8 +18,9 @@ from broker.message import Settlement, StreamMessage
 #: How many entries are settled in one script.
 BATCH = 128
 
-#: What a full reader waits a moment for: this part of its prefetch.
-_SHARE = 4
+#: What a full reader waits a moment for: this part of its prefetch. Dramatiq's default prefetch is two
+#: messages a thread, so no thread runs dry meanwhile.
+_SHARE = 2
 
 #: That moment, in seconds: it delays acknowledgements, and no message.
 _MOMENT_S = 0.002
@@ -39,6 +40,10 @@ class Holding:
         self.client = client
         #: When (monotonic, s) the reader last heard from Redis.
         self.heard_at = time.monotonic()
+        #: When (monotonic, s) Redis was last told that the consumer lives.
+        self.alive_at = float("-inf")
+        #: Redis's clock less ours, in ms.
+        self.clock_ms: float | None = None
         #: Whether a consumer is open.
         self.open = False
         #: Whether a reply was lost that may have carried entries.

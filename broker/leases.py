@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dramatiq.errors import BrokerConnectionError
 
 from broker import scripts
+from broker.client import disconnect
 from broker.errors import translated
 from broker.holding import Holding
 from broker.keys import GROUP
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 #: Leases are renewed when they would be older than this share before the next look.
 _RENEW_SHARE = 0.5
+
+#: When nothing else did, the keeper tells Redis that the consumer lives after this share of a lease.
+_ALIVE_SHARE = 0.5
 
 #: How many looks in a lease.
 _LOOKS = 6
@@ -46,12 +50,14 @@ class Keeper:
         lease_ms: int,
         limit_ms: Callable[[StreamMessage], float],
         on_start: Callable[[], None],
+        on_cancelled: Callable[[StreamMessage], None],
     ) -> None:
         self.holdings = holdings
         self.turns = turns
         self.lease_s = lease_ms / 1000
         self.limit_ms = limit_ms
         self.on_start = on_start
+        self.on_cancelled = on_cancelled
         self._tick_s = min(1.0, self.lease_s / _LOOKS)
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -101,19 +107,44 @@ class Keeper:
             self._renew(holding, renewable[first : first + _CHUNK])
         if now - holding.heard_at > self._tick_s:
             self.turns.settle(holding)
+        self._heed(holding)
+        if holding.open and now - holding.alive_at > self.lease_s * _ALIVE_SHARE:
+            self._tell(holding)
         self._unstick(holding, now)
+
+    def _tell(self, holding: Holding) -> None:
+        # Without a first turn there is no consumer yet, and Redis's clock is not known.
+        if holding.clock_ms is None:
+            return
+        now = time.monotonic()
+        ends_ms = int(now * 1000 + holding.clock_ms + self.lease_s * 1000)
+        with translated():
+            holding.client.zadd(holding.keys.alive, {self.turns.consumer: ends_ms})
+        holding.alive_at = now
 
     def _renew(self, holding: Holding, messages: list[StreamMessage]) -> None:
         now = time.monotonic()
         by_id = {message.entry_id: message for message in messages}
         with translated():
-            lost = scripts.RENEW(holding.client, [holding.keys.stream], [GROUP, self.turns.consumer, *by_id])
+            lost = scripts.RENEW(holding.client, holding.keys.all, [GROUP, self.turns.consumer, *by_id])
         for message in messages:
             message.leased_at = now
         for entry_id in lost:
             # It may have been settled between: then it is not held, and nothing was lost.
             if holding.forget(by_id[entry_id]):
                 logger.warning("The lease of message %s was lost: it runs elsewhere.", by_id[entry_id].message_id)
+
+    def _heed(self, holding: Holding) -> None:
+        """What was cancelled is no longer held, and whoever runs it has been told."""
+        held = {message.entry_id: message for message in holding.held()}
+        if not held:
+            return
+        with translated():
+            names = holding.client.zrange(holding.keys.cancelled, 0, -1)
+        for message in [held[name] for name in names if name in held]:
+            if holding.forget(message):
+                message.cancelled = True
+                self.on_cancelled(message)
 
     def _let_go(self, holding: Holding, messages: list[StreamMessage]) -> None:
         hung = [message for message in messages if holding.forget(message)]
@@ -126,6 +157,4 @@ class Keeper:
             return
         logger.critical("Queue %s has not been read for %.0f s: connecting anew.", holding.queue, _DEAF_S)
         holding.heard_at = now
-        pool = getattr(holding.client, "connection_pool", None)
-        if pool is not None:
-            pool.disconnect()
+        disconnect(holding.client)

@@ -14,6 +14,7 @@ from dramatiq.message import Message
 
 from broker.dead import FAILED, DeadLetter
 from broker.scripts import Text
+from broker.unique import ending_claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class StreamMessage(MessageProxy):
         self, message: Message[object], entry_id: bytes, home: object, *, parked_ms: int | None, starts: int | None
     ) -> None:
         super().__init__(message)
+        # A worker looks these up some twenty times, and a proxy's own attributes are found at once.
+        self.__dict__.update(message.__dict__)
         self.entry_id = entry_id
         #: The holding that it belongs to.
         self.home = home
@@ -46,7 +49,15 @@ class StreamMessage(MessageProxy):
         #: What is to be sent when it is acknowledged.
         self.sends: list[Send] = []
         self.settled = False
+        #: Whether it was cancelled while this process held it. It is not in Redis any more.
+        self.cancelled = False
         self.reason = FAILED
+
+
+def settlement(message: StreamMessage, letter: DeadLetter | None) -> Settlement:
+    """Return the end of a message. One that is sent again by it keeps its claim."""
+    claim = "" if message.sends else ending_claim(message)
+    return Settlement(message.entry_id, message.sends, letter, claim, message.message_id if claim else "")
 
 
 @dataclass(slots=True)
@@ -56,6 +67,9 @@ class Settlement:
     entry_id: bytes
     sends: list[Send] = field(default_factory=list)
     letter: DeadLetter | None = None
+    #: What the message claimed to be alone with until now, and then its id.
+    claim: str = ""
+    message_id: str = ""
     #: Whether Redis may have done it already: a reply was lost.
     doubtful: bool = False
     #: Not to be tried before (monotonic, s): Redis refused it, for want of memory.
@@ -67,4 +81,7 @@ class Settlement:
         for send in self.sends:
             arguments += (send.waiting_id, send.delay_ms, "" if send.parked_ms is None else send.parked_ms, send.body)
         texts = [] if self.letter is None else self.letter.texts()
-        return [*arguments, len(texts), *texts]
+        arguments += (len(texts), *texts, self.claim)
+        if self.claim:
+            arguments.append(self.message_id)
+        return arguments

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
@@ -22,15 +23,20 @@ from dramatiq.middleware import Middleware, MiddlewareError, SkipMessage, TimeLi
 from dramatiq.middleware import Retries as DramatiqRetries
 
 from broker import client as clients
-from broker import dead, delays, keys, scripts
+from broker import dead, delays, keys, scripts, unique
+from broker.calls import call
+from broker.cancel import CancelRunning, Dropped, State, as_cancelled, withdraw
 from broker.consumer import StreamConsumer
 from broker.errors import translated
 from broker.holding import Holding
 from broker.hooks import Hooks
 from broker.leases import Keeper
+from broker.limits import MAX_MESSAGE_BYTES, Limits
 from broker.message import Send, StreamMessage
 from broker.outage import Outage
+from broker.registry import Registry
 from broker.retries import Retries
+from broker.sending import Parcel, Placed, Shipment, encode, outcome, place
 from broker.turns import Turns
 
 #: How often `join` looks, in seconds.
@@ -51,7 +57,10 @@ class RedisStreamsBroker(Broker):
     max_starts: how often a message may be started without ending before it is dead-lettered as poison.
     unknown_actor_ms: how long a message waits for a worker that knows its actor; 0 dead-letters at once.
     hang_grace_ms: how long past its time limit a task is still held to be alive.
-    dead_max_age_ms, dead_max_number: which dead letters are kept.
+    dead_max_age_ms, dead_max_number, dead_max_bytes: which dead letters are kept.
+    max_depth: how many messages (waiting, in flight and delayed) a queue may have for another to be sent to it:
+    one number for all queues, or by queue name. What is retried or comes back is never refused.
+    max_message_bytes: how large an encoded message may be to be sent.
     """
 
     def __init__(
@@ -67,6 +76,9 @@ class RedisStreamsBroker(Broker):
         hang_grace_ms: int = 30_000,
         dead_max_age_ms: int = dead.MAX_AGE_MS,
         dead_max_number: int = dead.MAX_NUMBER,
+        dead_max_bytes: int = dead.MAX_BYTES,
+        max_depth: int | Mapping[str, int] | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         if (url is None) == (client is None):
             raise ValueError("give either url or client")
@@ -77,10 +89,14 @@ class RedisStreamsBroker(Broker):
         self.hang_grace_ms = hang_grace_ms
         self.dead_max_age_ms = dead_max_age_ms
         self.dead_max_number = dead_max_number
+        self.dead_max_bytes = dead_max_bytes
         self.client = clients.connect(url) if url is not None else clients.twin(clients.undecoded(client))
+        self.limits = Limits(max_depth, max_message_bytes)
         self._hooks = Hooks()
         self._keys: dict[str, keys.Keys] = {}
+        self._registry = Registry(self.client, namespace)
         super().__init__(_default_middleware() if middleware is None else middleware)
+        self.actor_options |= unique.OPTIONS
         self.queues: set[str] = set()
         self._process = _Process(self)
         _renew_after_fork(self)
@@ -115,30 +131,91 @@ class RedisStreamsBroker(Broker):
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """The message is in Redis when this returns; with a `delay` in ms it is offered when that has passed.
 
-        A message that is being processed here is sent again when it is acknowledged, in the same step.
-        Raises BrokerConnectionError; after a lost reply the message may be in Redis all the same.
+        A message that is being processed here is sent again when it is acknowledged, in the same step. A unique
+        message whose key is taken is not sent: it is returned with the `message_id` of the one that is there.
+        Raises MessageTooLarge, QueueFull, and BrokerConnectionError: after a lost reply the message may be in Redis
+        all the same, and nothing is repeated.
         """
         if isinstance(message, MessageProxy):
             return self._enqueue_again(message, delay)
+        return self._post(self._pack(message, delay), self.limits.depth(message.queue_name))
+
+    def enqueue_many(self, messages: Iterable[Message[Any]], *, delay: int | None = None) -> list[Message[Any]]:
+        """Return the messages, all of which are in Redis, in their order; each as `enqueue` would have returned it.
+
+        They are taken from the iterable, which may be a generator, and sent in chunks. Raises QueueFull and, when
+        the connection breaks, Interrupted: both say what was sent. Any other error (MessageTooLarge, or one of the
+        iterable itself) is raised when all messages before it were sent, and carries a note of how many.
+        """
+        asked = bool(self._hooks.busy(self.middleware, "before_enqueue"))
+        told = bool(self._hooks.busy(self.middleware, "after_enqueue"))
+        shipment = Shipment(self._put, self._tell if told else None)
+        shipment.send(self._pack(message, delay, asked=asked) for message in messages)
+        return shipment.messages
+
+    def _pack(self, message: Message[Any], delay: int | None, *, again: bool = False, asked: bool = True) -> Parcel:
+        """Return what goes to Redis, once middleware was `asked`.
+
+        A message that goes there `again` has its place and its claims already.
+        """
         message, delay = _without_eta(message, delay)
-        self.emit_before("enqueue", message, delay)
-        queue, body = self.keys(message.queue_name), message.encode()
+        message = unique.settled(message, self.actors.get(message.actor_name))
+        if asked:
+            self.emit_before("enqueue", message, delay)
+        body, mark = encode(message), self.lane_mark(message)
+        if again:
+            return Parcel(message, body, mark, delay)
+        self.limits.weigh(message, body)
+        return Parcel(message, body, mark, delay, unique.claim(message), unique.window_ms(message))
+
+    def _post(self, parcel: Parcel, depth: int | None) -> Message[Any]:
+        queue_name = parcel.message.queue_name
+        queue, twin = self.keys(queue_name), None
         with translated():
-            if delay is not None and delay > 0:
-                delays.later(self.client, queue, message.message_id, body, int(delay))
+            if parcel.plain and depth is None:
+                call(self.client, "XADD", queue.lane(parcel.mark), "*", keys.MESSAGE, parcel.body)
             else:
-                self.client.execute_command("XADD", queue.stream, "*", keys.MESSAGE, body)
-        self.emit_after("enqueue", message, delay)
-        return message
+                placed = place(self.client, queue, [parcel], depth)
+                twin = placed.twins.get(0)
+                if placed.refusal is not None:
+                    raise placed.refusal
+        self._registry.note(queue_name)
+        if twin is None:
+            self._tell(parcel)
+        return outcome(parcel, twin)
+
+    def _put(self, parcels: list[Parcel]) -> Placed:
+        """Put parcels on the lane that they all are for."""
+        queue_name = parcels[0].message.queue_name
+        with translated():
+            placed = place(self.client, self.keys(queue_name), parcels, self.limits.depth(queue_name))
+        self._registry.note(queue_name)
+        return placed
+
+    def _tell(self, parcel: Parcel) -> None:
+        self.emit_after("enqueue", parcel.message, parcel.delay)
+
+    def lane_mark(self, message: Message[Any]) -> str:
+        """Return the mark of the lane that a message belongs to, by its own `priority` or else its actor's."""
+        priority = message.options.get("priority")
+        if priority is None:
+            actor = self.actors.get(message.actor_name)
+            priority = 0 if actor is None else actor.priority
+        return keys.lane_mark(priority)
 
     def _enqueue_again(self, proxy: MessageProxy, delay: int | None) -> Message[Any]:
         holding = self._process.holdings.get(proxy.queue_name)
+        if isinstance(proxy, StreamMessage) and proxy.cancelled:
+            proxy.fail()
+            unsent: Message[Any] = proxy.copy()
+            return unsent
         if not isinstance(proxy, StreamMessage) or proxy.settled or proxy.home is not holding:
-            return self.enqueue(proxy.copy(), delay=delay)
+            return self._post(self._pack(proxy.copy(), delay, again=True), None)
         try:
             message: Message[Any] = proxy.copy()
             self.emit_before("enqueue", message, delay)
-            send = Send(delays.waiting_id(message.message_id), int(delay or 0), message.encode())
+            waiting_id = delays.waiting_id(message.message_id, keys.mark_of(proxy.entry_id))
+            send = Send(waiting_id, int(delay or 0), message.encode())
         except Exception:
             # Dramatiq swallows what its Retries raises and would acknowledge the message: fail it, so that it is kept.
             proxy.fail()
@@ -167,12 +244,46 @@ class RedisStreamsBroker(Broker):
             unknown_actor_ms=self.unknown_actor_ms,
         )
         process.keeper.start()
+        self._registry.note(queue_name)
         return consumer
 
     def close(self) -> None:
         """Threads have ended and connections are closed. The broker may be used again."""
         self._process.close()
+        # Closing a client leaves a pool alone that it was given.
+        clients.disconnect(self.client)
         self.client.close()
+
+    def pause(self, queue_name: str) -> None:
+        """No process starts anything new from the queue; what it was given before may still start, what runs ends.
+
+        Busy processes see it at once, all others before they start another message. Sending goes on, delayed
+        messages come due and wait. It lasts until `resume`, over restarts and `flush`. Raises BrokerConnectionError.
+        """
+        with translated():
+            self.client.set(self.keys(queue_name).paused, 1)
+
+    def resume(self, queue_name: str) -> None:
+        """All processes go on with the queue within a second. Raises BrokerConnectionError."""
+        with translated():
+            self.client.delete(self.keys(queue_name).paused)
+
+    def cancel(self, queue_name: str, message_id: str) -> State | None:
+        """Return where the message was; it will not start any more. None if it is not in the queue, or is dead.
+
+        One that a worker holds is out of Redis as well: it is not retried, is dropped there within a second if it was
+        not started, and interrupted by `CancelRunning` if it runs. Whoever waits for its result hears of `Cancelled`.
+        Raises BrokerConnectionError.
+        """
+        with translated():
+            found = withdraw(self.client, self.keys(queue_name), message_id)
+        if found is None:
+            return None
+        state, message = found
+        proxy = as_cancelled(message)
+        self.emit_before("nack", proxy)
+        self.emit_after("nack", proxy)
+        return state
 
     # Emptying and waiting.
 
@@ -200,7 +311,7 @@ class RedisStreamsBroker(Broker):
     def _size(self, queue_name: str) -> int:
         queue = self.keys(queue_name)
         with translated():
-            return int(scripts.SIZE(self.client, [queue.stream, queue.delayed], []))
+            return int(scripts.SIZE(self.client, queue.all, []))
 
     # Hooks.
 
@@ -227,8 +338,14 @@ class RedisStreamsBroker(Broker):
                 self.logger.critical("Unexpected failure in %s of %r.", name, middleware, exc_info=True)
 
     def _start(self, message: StreamMessage) -> None:
-        """The message is about to run. Raises Poisoned, and fails it, if it ran too often without ending."""
+        """The message is about to run. Raises Dropped if it was cancelled, Poisoned if it ran too often without ending.
+
+        Then it has failed.
+        """
         message.started_at = time.monotonic()
+        if message.cancelled:
+            message.fail()
+            raise Dropped("cancelled")
         if message.starts is None:
             return
         message.starts = self._process.count_start(message)
@@ -237,6 +354,12 @@ class RedisStreamsBroker(Broker):
             message.reason = dead.POISON
             message.fail()
             raise Poisoned(f"started {message.starts} times without ending")
+
+    def interrupt(self, message: StreamMessage) -> None:
+        """Whoever runs the message has been told that it was cancelled, if there is middleware to tell."""
+        for middleware in self.middleware:
+            if isinstance(middleware, CancelRunning):
+                middleware.interrupt(message)
 
     def limit_ms(self, message: StreamMessage) -> float:
         """Return how long after its start the message is held to hang; infinity for never."""
@@ -264,7 +387,12 @@ class _Process:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}".encode()
         self.holdings: dict[str, Holding] = {}
         self.turns = Turns(
-            self.name, Outage(), dead_max_age_ms=broker.dead_max_age_ms, dead_max_number=broker.dead_max_number
+            self.name,
+            Outage(),
+            lease_ms=broker.lease_ms,
+            dead_max_age_ms=broker.dead_max_age_ms,
+            dead_max_number=broker.dead_max_number,
+            dead_max_bytes=broker.dead_max_bytes,
         )
         self.keeper = Keeper(
             lambda: list(self.holdings.values()),
@@ -272,6 +400,7 @@ class _Process:
             lease_ms=broker.lease_ms,
             limit_ms=broker.limit_ms,
             on_start=broker.warn_of_eviction,
+            on_cancelled=broker.interrupt,
         )
         self._lock = threading.Lock()
 
@@ -290,7 +419,7 @@ class _Process:
         arguments: list[scripts.Text] = [keys.GROUP, self.name, message.entry_id]
         try:
             with translated():
-                return int(scripts.START(self.broker.client, [queue.stream, queue.starts], arguments))
+                return int(scripts.START(self.broker.client, queue.all, arguments))
         except BrokerConnectionError as error:
             self.turns.outage.note(error)
             return message.starts or 0
@@ -299,6 +428,7 @@ class _Process:
         """The lease keeper has ended and the connections are closed."""
         self.keeper.stop()
         for holding in self.holdings.values():
+            clients.disconnect(holding.client)
             holding.client.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 #: How long a settlement that Redis refused (no memory for a retry or a dead letter) waits for another try.
 _REFUSED_WAIT_S = 1.0
 
+#: That its consumer lives is noted anew when the last note is older than this share of a lease.
+ALIVE_SHARE = 1 / 3
+
 #: How many entries one script renews or hands back.
 _CHUNK = 500
 
@@ -30,24 +34,37 @@ RawEntry = list[Any]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn brought. Times are by Redis's clock."""
+    """What a turn brought."""
 
-    now_ms: int
     #: Until the next delayed message is due; None when there is none.
     due_ms: int | None
-    new: list[RawEntry]
-    #: Handed back by others; each with the starts counted so far, or None, behind its fields.
+    #: By lanes, the most urgent first: the lane's mark and its entries.
+    new: list[tuple[bytes, list[RawEntry]]]
+    #: Handed back by others; named, not numbered, and with the starts counted so far, or None, behind the fields.
     retaken: list[RawEntry]
+    #: Whether nothing new may be started.
+    paused: bool
 
 
 class Turns:
     """Takes turns in the name of one consumer, and sees that no settlement is lost on the way."""
 
-    def __init__(self, consumer: bytes, outage: Outage, *, dead_max_age_ms: int, dead_max_number: int) -> None:
+    def __init__(
+        self,
+        consumer: bytes,
+        outage: Outage,
+        *,
+        lease_ms: int,
+        dead_max_age_ms: int,
+        dead_max_number: int,
+        dead_max_bytes: int,
+    ) -> None:
         self.consumer = consumer
         self.outage = outage
+        self.lease_ms = lease_ms
         self.dead_max_age_ms = dead_max_age_ms
         self.dead_max_number = dead_max_number
+        self.dead_max_bytes = dead_max_bytes
 
     def read(self, holding: Holding, want: int) -> Turn:
         """Settle a batch and return at most `want` entries: the reader's turn.
@@ -76,12 +93,13 @@ class Turns:
         Those that were `started`, and never ended, have their starts counted from then on.
         Raises BrokerConnectionError.
         """
-        keys = [holding.keys.stream, holding.keys.starts]
         for first in range(0, len(entry_ids), _CHUNK):
             chunk = entry_ids[first : first + _CHUNK]
             try:
                 with translated():
-                    scripts.HANDBACK(holding.client, keys, [GROUP, self.consumer, SHELF, int(started), *chunk])
+                    scripts.HANDBACK(
+                        holding.client, holding.keys.all, [GROUP, self.consumer, SHELF, int(started), *chunk]
+                    )
             except BaseException:
                 # The reader will find those that are still ours and nobody's.
                 holding.suspect = True
@@ -89,24 +107,30 @@ class Turns:
 
     def _take(self, holding: Holding, want: int, *, wake_ms: int) -> Turn:
         batch = holding.take()
+        now = time.monotonic()
+        alive_ms = self.lease_ms if now - holding.alive_at > self.lease_ms / 1000 * ALIVE_SHARE else 0
         arguments: list[scripts.Text] = [GROUP, self.consumer, SHELF, want, wake_ms]
-        arguments += [self.dead_max_age_ms, self.dead_max_number]
+        arguments += [self.dead_max_age_ms, self.dead_max_number, self.dead_max_bytes, alive_ms]
         for settlement in batch:
             arguments += settlement.arguments()
         try:
             with translated():
-                now_ms, due_ms, outcomes, new, retaken = scripts.TURN(holding.client, holding.keys.all, arguments)
+                reply = scripts.TURN(holding.client, holding.keys.all, arguments)
         except BaseException:
             for settlement in batch:
                 settlement.doubtful = True
             holding.put_back(batch)
             raise
+        now_ms, due_ms, outcomes, new, retaken, paused = reply
         self.outage.over()
+        if alive_ms:
+            holding.alive_at = now
+        holding.clock_ms = now_ms - time.monotonic() * 1000
         holding.done(batch)
         for settlement, outcome in zip(batch, outcomes, strict=True):
             if outcome != 1:
                 self._unsettled(holding, settlement, outcome)
-        return Turn(now_ms, due_ms if due_ms >= 0 else None, new, retaken)
+        return Turn(due_ms if due_ms >= 0 else None, new, retaken, bool(paused))
 
     def _unsettled(self, holding: Holding, settlement: Settlement, outcome: int | bytes) -> None:
         if isinstance(outcome, bytes):

@@ -15,6 +15,8 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
+from broker.calls import call
+
 #: What redis-py can send as it is.
 Text = bytes | str | int | float
 
@@ -31,9 +33,9 @@ class Script:
     def __call__(self, client: Any, keys: Sequence[Text], args: Sequence[Text]) -> Any:
         """Return the script's raw reply; Redis is taught the script when it does not know it yet."""
         try:
-            return client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
+            return call(client, "EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
-            return client.execute_command("EVAL", self.source, len(keys), *keys, *args)
+            return call(client, "EVAL", self.source, len(keys), *keys, *args)
 
 
 def _read(name: str) -> str:
@@ -47,7 +49,9 @@ def _script(name: str) -> Script:
 
 
 TURN = _script("turn.lua")
-LATER = _script("later.lua")
+PLACE = _script("place.lua")
+FIND = _script("find.lua")
+WITHDRAW = _script("withdraw.lua")
 RECLAIM = _script("reclaim.lua")
 RENEW = _script("renew.lua")
 HANDBACK = _script("handback.lua")
@@ -55,3 +59,11 @@ START = _script("start.lua")
 DEPART = _script("depart.lua")
 SIZE = _script("size.lua")
 FLUSH = _script("flush.lua")
+STATUS = _script("status.lua")
+WORKERS = _script("workers.lua")
+PEEK = _script("peek.lua")
+UPCOMING = _script("upcoming.lua")
+REPLAY = _script("replay.lua")
+PURGE = _script("purge.lua")
+NOW = _script("now.lua")
+RECORD = _script("record.lua")

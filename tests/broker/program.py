@@ -10,7 +10,7 @@ import time
 
 import dramatiq
 
-from broker import RedisStreamsBroker, SignalGrace, connect
+from broker import CancelRunning, RedisStreamsBroker, SignalGrace, connect
 
 url = os.environ["BROKER_URL"]
 broker = RedisStreamsBroker(
@@ -19,6 +19,7 @@ broker = RedisStreamsBroker(
     max_starts=int(os.environ.get("BROKER_MAX_STARTS", "5")),
 )
 broker.add_middleware(SignalGrace())
+broker.add_middleware(CancelRunning())
 dramatiq.set_broker(broker)
 diary = connect(url)
 
@@ -49,6 +50,14 @@ def hold_and_fail(name: str, seconds: float) -> None:
     diary.rpush("ended", name)
     if runs == 1:
         raise RuntimeError(name)
+
+
+@dramatiq.actor(max_retries=3, min_backoff=50, max_backoff=100)
+def fail_once(name: str) -> None:
+    """Fail in the first run."""
+    if diary.rpush("started", name) == 1:
+        raise RuntimeError(name)
+    diary.rpush("ended", name)
 
 
 @dramatiq.actor

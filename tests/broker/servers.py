@@ -44,6 +44,14 @@ def wait_for(condition: Callable[[], object], *, timeout_s: float = 20.0, what: 
         time.sleep(0.01)
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 class Server:
     """A Redis server without persistence, on a port of its own that it keeps over restarts."""
 
@@ -51,9 +59,7 @@ class Server:
         self.binary = binary
         self.folder = folder
         self.options = options
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -69,10 +75,13 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         program = shutil.which(self.binary)
         assert program is not None, f"{self.binary} is not installed"
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        command += ["--dir", str(self.folder), "--logfile", str(self.folder / "redis.log"), *self.options]
-        self._child = subprocess.Popen([*leash.command(signal.SIGKILL), *command])
+        self._child = subprocess.Popen([*leash.command(signal.SIGKILL), program, *self.arguments()])
         wait_for(self._answers, what=f"the start of {program}")
+
+    def arguments(self) -> list[str]:
+        """Return what the server is started with."""
+        common = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        return [*common, "--dir", str(self.folder), "--logfile", str(self.folder / "redis.log"), *self.options]
 
     def kill(self) -> None:
         """The server is gone, with all that it held."""

@@ -254,8 +254,9 @@ def test_an_idle_queue_costs_redis_next_to_nothing(
     start_worker: Callable[..., dramatiq.Worker],
     redis_client: redis.Redis,
 ) -> None:
+    redis_client.config_resetstat()
     start_worker(broker, timeout_ms=1_000)
-    wait_for(lambda: redis_client.exists("default"))
+    wait_for(lambda: "cmdstat_xpending" in redis_client.info("commandstats"), what="the first sweep")
     wait_for(lambda: any(one["cmd"] == "xreadgroup" for one in redis_client.client_list()), what="blocking")
     first: Any = redis_client.info("stats")
     began = time.monotonic()

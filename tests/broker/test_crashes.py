@@ -166,6 +166,23 @@ def test_a_worker_told_to_stop_finishes_what_runs_and_hands_back_the_rest(
     assert diary("ended") == ["running", "waiting"]
 
 
+def test_an_urgent_message_overtakes_a_thousand_others_in_running_processes(
+    broker: RedisStreamsBroker, start: Start, diary: Callable[[str], list[str]]
+) -> None:
+    for number in range(1_000):
+        broker.enqueue(message("hold", f"bulk {number}", 0.005, priority=1))
+    for _ in range(2):
+        start(threads=1)
+    wait_for(lambda: len(diary("started")) >= 10)
+
+    broker.enqueue(message("hold", "urgent", 0, priority=-1))
+    before = len(diary("started"))
+
+    wait_for(lambda: "urgent" in diary("started"))
+    # What the two processes had fetched before, two messages a thread, and what was on its way meanwhile.
+    assert diary("started").index("urgent") <= before + 12
+
+
 @pytest.mark.parametrize("version", [max(versions())], indirect=True)
 @pytest.mark.parametrize("command", ["dramatiq", "dramatiq-gevent"])
 def test_dramatiqs_command_drains_however_often_it_is_told_to_stop(
@@ -187,3 +204,57 @@ def test_dramatiqs_command_drains_however_often_it_is_told_to_stop(
     assert diary("ended") == ["running"]
     assert consumers(redis_client, broker) == set()
     broker.join("default", timeout=1_000)
+
+
+@pytest.mark.parametrize("version", [max(versions())], indirect=True)
+@pytest.mark.parametrize(("command", "actor"), [("dramatiq", "spin"), ("dramatiq-gevent", "hold")])
+def test_a_message_that_runs_in_threads_or_greenlets_is_cancelled(
+    broker: RedisStreamsBroker,
+    redis_client: redis.Redis,
+    start: Start,
+    diary: Callable[[str], list[str]],
+    command: str,
+    actor: str,
+) -> None:
+    program = str(Path(sys.executable).parent / command)
+    child = start(program, "tests.broker.program", "--processes", "1", "--threads", "1")
+    sent = send(broker, actor, "long", 600)
+    wait_for(lambda: diary("started"))
+
+    assert broker.cancel("default", sent.message_id) == "held"
+    send(broker, "hold", "next", 0)
+
+    wait_for(lambda: diary("ended"))
+    os.killpg(child.pid, signal.SIGTERM)
+    assert child.wait(30) == 0
+    assert diary("ended") == ["next"]
+    assert dead_letters(redis_client, broker) == []
+
+
+@pytest.mark.parametrize("version", [max(versions())], indirect=True)
+@pytest.mark.parametrize("command", ["dramatiq", "dramatiq-gevent"])
+def test_dramatiqs_command_retries_is_on_time_and_stops_with_nothing_lost(
+    broker: RedisStreamsBroker,
+    redis_client: redis.Redis,
+    start: Start,
+    diary: Callable[[str], list[str]],
+    command: str,
+) -> None:
+    program = str(Path(sys.executable).parent / command)
+    child = start(program, "tests.broker.program", "--processes", "1", "--threads", "4")
+    send(broker, "fail_once", "failed")
+    wait_for(lambda: diary("ended") == ["failed"], what="the retry")
+    broker.enqueue(message("hold", "delayed", 0), delay=100)
+    wait_for(lambda: "delayed" in diary("ended"), what="the delayed message")
+    broker.enqueue(message("hold", "for another", 0), delay=3_000)
+    send(broker, "hold", "running", 1)
+    wait_for(lambda: "running" in diary("started"))
+
+    os.killpg(child.pid, signal.SIGTERM)
+
+    assert child.wait(30) == 0
+    assert diary("ended") == ["failed", "delayed", "running"]
+    start(program, "tests.broker.program", "--processes", "1", "--threads", "4")
+    wait_for(lambda: "for another" in diary("ended"), what="what was not due")
+    broker.join("default", timeout=5_000)
+    assert dead_letters(redis_client, broker) == []

@@ -14,7 +14,7 @@ def test_all_keys_of_a_queue_lie_in_one_hash_slot(namespace: str) -> None:
     queue = keys.queue(namespace, "validation_requests")
 
     assert queue.stream == ("ours:" if namespace else "") + "validation_requests"
-    assert len(set(queue.all)) == 6
+    assert len(set(queue.all)) == len(queue.all)
     assert {key_slot(key.encode()) for key in queue.all} == {key_slot(queue.stream.encode())}
 
 
@@ -27,12 +27,12 @@ def test_braces_in_a_name_are_refused(name: str) -> None:
 def test_every_script_declares_the_keys_that_it_uses() -> None:
     found = {name: value for name, value in vars(scripts).items() if isinstance(value, scripts.Script)}
 
-    assert len(found) == 9
+    assert len(found) >= 9
     for name, script in found.items():
-        declared = re.search(r"^-- KEYS   (.*)$", script.source, re.MULTILINE)
+        declared = re.search(r"^-- KEYS   (.*(?:\n--        .*)*)", script.source, re.MULTILINE)
         assert declared, name
-        numbers = set(re.findall(r"\b(\d) ", declared[1]))
-        assert set(re.findall(r"KEYS\[(\d)\]", script.source)) <= numbers, name
+        numbers = set(re.findall(r"\b(\d+) ", declared[1]))
+        assert set(re.findall(r"KEYS\[(\d+)\]", script.source)) <= numbers, name
         assert "-- Result" in script.source, name
 
 

@@ -314,3 +314,108 @@ def test_names_of_dead_processes_are_removed_when_they_hold_nothing(
 
     wait_for(lambda: next(rescuer) is None and consumers(redis_client, other) == {other._process.name})
     rescuer.close()
+
+
+def test_handed_back_messages_that_nobody_took_for_long_were_not_started(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
+) -> None:
+    leaving, dead, other = process(), process(), process()
+    send(leaving, 1)
+    consumer = leaving.consume("default", timeout=20)
+    consumer.requeue([fetch(consumer)])
+    consumer.close()
+    send(dead, 2)
+    orphaned = dead.consume("default", timeout=20)
+    # It takes what was handed back before anything new.
+    handed: Any = fetch(orphaned)
+    orphaned.requeue([handed])
+    die(dead)
+
+    wait_for(lambda: lease_ages(redis_client, other) == [True], what="a lease running out where it waits")
+    rescuer = other.consume("default", prefetch=2, timeout=20)
+    taken: Any = fetch(rescuer)
+
+    assert (taken.args, taken.starts) == ((1,), None)
+    rescuer.close()
+
+
+def lease_ages(client: redis.Redis, broker: RedisStreamsBroker) -> list[bool]:
+    """Tell of every pending entry whether its lease ran out."""
+    found: Any = client.xpending_range(broker.keys("default").stream, "workers", "-", "+", 100)
+    return [one["time_since_delivered"] > LEASE_MS for one in found]
+
+
+def test_a_sweep_renews_what_its_own_process_holds_and_takes_only_what_others_left(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
+) -> None:
+    broker, dead = process(), process()
+    send(broker, 1, 2)
+    mine = broker.consume("default", prefetch=10, timeout=20)
+    next(mine)
+    die(broker)
+    send(dead, 3)
+    fetch(dead.consume("default", timeout=20))
+    die(dead)
+    wait_for(lambda: len(lease_ages(redis_client, broker)) == 3 and all(lease_ages(redis_client, broker)))
+
+    assert [fetch(mine).args[0], fetch(mine).args[0]] == [2, 3]
+    assert pending(redis_client, broker) == {broker._process.name: 3}
+    mine.close()
+
+
+def test_more_orphans_than_a_process_may_hold_are_left_to_others_at_once(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
+) -> None:
+    dead, one, other = process(), process(), process()
+    send(dead, *range(150))
+    orphaned = dead.consume("default", prefetch=150, timeout=20)
+    for _ in range(150):
+        fetch(orphaned)
+    die(dead)
+    first = one.consume("default", prefetch=5, timeout=20)
+    fetch(first)
+
+    second = other.consume("default", prefetch=10, timeout=20)
+    taken: Any = fetch(second)
+
+    assert taken.starts == 0, "it may be what killed its worker"
+    held = pending(redis_client, other)
+    assert held[one._process.name] == 5
+    assert held[other._process.name] == 10
+    first.close()
+    second.close()
+
+
+def test_orphans_that_were_deleted_are_forgotten(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
+) -> None:
+    dead, other = process(), process()
+    send(dead, 1, 2)
+    orphaned = dead.consume("default", prefetch=2, timeout=20)
+    gone: Any = fetch(orphaned)
+    fetch(orphaned)
+    redis_client.xdel("default", gone.entry_id)
+    die(dead)
+
+    rescuer = other.consume("default", prefetch=2, timeout=20)
+
+    assert fetch(rescuer).args == (2,)
+    wait_for(lambda: next(rescuer) is None and pending(redis_client, other) == {other._process.name: 1})
+    rescuer.close()
+
+
+def test_a_living_process_is_on_record_until_it_leaves(
+    process: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
+) -> None:
+    broker = process()
+    alive, name = broker.keys("default").alive, broker._process.name
+    consumer = broker.consume("default", timeout=20)
+    next(consumer)
+    first = redis_client.zscore(alive, name)
+    assert first is not None
+
+    # Nobody reads: the keeper alone tells of it.
+    wait_for(lambda: (redis_client.zscore(alive, name) or 0) > first, what="a renewal")
+
+    consumer.close()
+    assert redis_client.zscore(alive, name) is None

@@ -9,6 +9,7 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
+from dramatiq.errors import RateLimitExceeded
 from dramatiq.middleware import AgeLimit, CurrentMessage, Middleware, default_middleware
 from dramatiq.middleware import Retries as DramatiqRetries
 
@@ -241,3 +242,29 @@ def test_what_an_actor_sends_again_by_hand_goes_with_its_acknowledgement(
 
     broker.join("default", timeout=10_000)
     assert len(runs) == 3
+
+
+@pytest.mark.parametrize("reschedules", [True, False])
+def test_a_rate_limited_message_may_wait_without_burning_a_retry(
+    server: Server,
+    open_broker: Callable[..., Any],
+    start_worker: Callable[..., Any],
+    redis_client: redis.Redis,
+    reschedules: bool,
+) -> None:
+    chosen = (RateLimitExceeded,) if reschedules else ()
+    broker = open_broker(server.url, middleware=[Retries(reschedule_on=chosen, reschedule_ms=5, max_retries=0)])
+    runs = []
+
+    @dramatiq.actor(broker=broker)
+    def work() -> None:
+        runs.append(1)
+        if len(runs) < 4:
+            raise RateLimitExceeded("later")  # type: ignore[no-untyped-call]
+
+    work.send()
+
+    start_worker(broker)
+    broker.join("default", timeout=10_000)
+    assert len(runs) == (4 if reschedules else 1)
+    assert len(dead_letters(redis_client, broker)) == (0 if reschedules else 1)

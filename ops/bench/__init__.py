@@ -1,0 +1,1 @@
+"""Measurements: the broker beside its peers. README.md says what each row means and holds the last figures."""

@@ -1,0 +1,1 @@
+"""Tests of the measurements: that they measure real work, not how fast it is."""
