@@ -6,6 +6,7 @@ from app.platform import Platform
 from app.settings import Settings
 from app.telemetry import logs
 from broker import SignalGrace
+from broker.monitor import Monitor
 from tasks import upkeep, validation
 from tasks.failures import Failures
 from tasks.trace import Trace
@@ -25,5 +26,6 @@ def declare(platform: Platform) -> None:
     platform.broker.add_middleware(SignalGrace())
     platform.broker.add_middleware(Trace())
     platform.broker.add_middleware(Failures(platform))
+    platform.broker.add_middleware(Monitor())
     validation.declare(platform)
     upkeep.declare(platform)
