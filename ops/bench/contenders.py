@@ -69,6 +69,7 @@ _HERE = Path(sys.executable)
 OURS = Contender("ours", "ops.bench.peers.ours", _HERE, _entries)
 REDIS_BROKER = Contender("RedisBroker", "ops.bench.peers.dramatiq_redis", _HERE, _bodies)
 BULK = Contender("bulk", "ops.bench.peers.bulk", _HERE, _entries)
+LATER = Contender("later", "ops.bench.peers.later", _HERE)
 NULL = Contender("null broker", "ops.bench.peers.null", _HERE)
 HUEY = Contender("huey", "ops.bench.peers.huey", environment.PYTHON)
 PEERS = [

@@ -19,6 +19,7 @@ from ops.bench.runs import (
     delays_ms,
     drain,
     interleaved,
+    lateness_ms,
     percentile,
     ratio,
     sent,
@@ -108,6 +109,24 @@ def sparse_latencies(field: Field) -> Iterator[Row]:
     yield _delays("enqueue to start, each 1.5 s, p50", middle[0], middle[1], "RedisBroker", at_most(0.01))
 
 
+def lateness(field: Field) -> Iterator[Row]:
+    """How late delayed messages start while many of them are due: never before their time."""
+    plan = field.plan
+    ours, theirs = (
+        [lateness_ms(field, one, plan.delayed, plan.delayed_s) for _ in range(plan.rounds)]
+        for one in (OURS, REDIS_BROKER)
+    )
+    soonest = min(min(delays) for delays in ours)
+    if soonest < -1:
+        raise Miscounted(f"a delayed message started {-soonest:.1f} ms before its time")
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        mine, yours = (statistics.median(percentile(delays, share) for delays in series) for series in (ours, theirs))
+        bar = at_most(50) if name == "p99" else None
+        yield Row(
+            f"delayed messages start late, {name}", f"{mine:.1f} ms", f"RedisBroker {yours:.1f} ms", mine, bar, "ms"
+        )
+
+
 def memory(field: Field) -> Iterator[Row]:
     """What a waiting message takes in Redis."""
     ours, theirs = (_bytes(field, one) for one in (OURS, REDIS_BROKER))
@@ -194,6 +213,7 @@ MEASURES: dict[str, Measure] = {
     "bulk": bulk_sends,
     "latency": latencies,
     "sparse": sparse_latencies,
+    "lateness": lateness,
     "memory": memory,
     "scaling": scaling,
     "persistence": persistence,

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from ops.bench import tally
-from ops.bench.contenders import NULL, Contender, Worker, play
+from ops.bench.contenders import LATER, NULL, Contender, Worker, play
 from ops.bench.ground import PATIENCE_S, Ground, Snapshot
 from ops.bench.tally import Report
 
@@ -35,6 +35,9 @@ class Plan:
     #: Messages with 20 ms between them, and with 1.5 s.
     paced: int
     sparse: int
+    #: Messages that are due at random within so many seconds.
+    delayed: int
+    delayed_s: float
     #: Messages waiting while the memory is weighed.
     waiting: int
     idle_s: float
@@ -137,6 +140,22 @@ def delays_ms(field: Field, contender: Contender, number: int, every_s: float) -
         wait_for_runs(worker, 1)
         play(contender, "pace", ground, number, every_s)
         worker.wait_until(lambda: ground.desk.exists(tally.DONE), "the last message")
+        report = worker.report()
+    if report.ran != number + 1:
+        raise Miscounted(f"{contender.name} ran {report.ran} of {number + 1} messages")
+    return [delay_s * 1000 for delay_s in report.delays_s[1:]]
+
+
+def lateness_ms(field: Field, contender: Contender, number: int, within_s: float) -> list[float]:
+    """Return how late delayed messages start, all of which are due within so many seconds. Raises Miscounted."""
+    ground = field.ground
+    ground.clear()
+    with Worker(contender, ground, expected=number + 1) as worker:
+        # One message more, to see that the worker listens.
+        play(contender, "pace", ground, 1, 0)
+        wait_for_runs(worker, 1)
+        play(LATER, contender.name, ground, number, within_s)
+        worker.wait_until(lambda: ground.desk.exists(tally.DONE), "the last delayed message")
         report = worker.report()
     if report.ran != number + 1:
         raise Miscounted(f"{contender.name} ran {report.ran} of {number + 1} messages")
