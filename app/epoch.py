@@ -4,11 +4,22 @@ When Redis is emptied, or another server takes over, messages may be gone: the e
 request whose message was sent under the old one is sent again at once. Judging by age alone makes storms instead.
 """
 
+from typing import cast
 from uuid import uuid4
 
 import redis
 
 from app.redis import epoch_key, stream_key
+
+#: Read the epoch, made where there is none, on the very server that holds the queue.
+#:
+#: KEYS   1 epoch
+#: ARGV   1 the mark of a new epoch
+#: Result {mark, run id of the server}
+READ = """
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return {redis.call('GET', KEYS[1]), string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')}
+"""
 
 
 class Epoch:
@@ -25,11 +36,8 @@ class Epoch:
         Raises:
             redis.RedisError: Redis cannot say.
         """
-        # SET NX GET would do both at once, but only from Redis 7.0 on.
-        self._client.set(self._key, uuid4().hex, nx=True)
-        mark = self._client.get(self._key)
-        run_id = self._client.info("server")["run_id"]
-        return f"{mark.decode()}:{run_id}" if isinstance(mark, bytes) else f"{mark}:{run_id}"
+        mark, run_id = cast(list[bytes], self._client.eval(READ, 1, self._key, uuid4().hex))
+        return f"{mark.decode()}:{run_id.decode()}"
 
     def depth(self) -> int:
         """Return how many messages wait or are being worked on. Raises redis.RedisError."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -97,7 +98,7 @@ class Hub:
         pause_s = FIRST_PAUSE_S
         while not stop.is_set():
             try:
-                with self._connect() as client:
+                with closing(self._connect()) as client:
                     self._follow(client, stop, up)
             except redis.RedisError as error:
                 if stop.is_set():
