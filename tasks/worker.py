@@ -7,7 +7,7 @@ from app.settings import Settings
 from app.telemetry import logs
 from broker import SignalGrace
 from broker.monitor import Monitor
-from tasks import upkeep, validation
+from tasks import orphans, upkeep, validation
 from tasks.failures import Failures
 from tasks.trace import Trace
 
@@ -16,6 +16,7 @@ def boot() -> None:
     """Set up this process and hand Dramatiq the broker that knows all actors."""
     settings = Settings.from_env()
     logs.configure(settings)
+    orphans.end_with_parent()
     platform = Platform.open(settings, name="worker")
     declare(platform)
     dramatiq.set_broker(platform.broker)
