@@ -1,6 +1,5 @@
 """The same behaviours on each kind of Redis; formations are of Debian's Redis 7.0."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,13 +7,13 @@ import pytest
 from tests.broker.servers import DEBIAN
 from tests.broker.topologies import formations
 from tests.broker.topologies.formations import Formation
+from tests.debian import required
 
 
 @pytest.fixture(scope="session", autouse=True)
 def installed() -> None:
     """Redis 7.0 is installed; without it these tests cannot run. In CI it must be."""
-    if not DEBIAN.exists() and os.environ.get("CI") != "true":
-        pytest.skip(f"{DEBIAN} is not installed")
+    required(DEBIAN, "redis-server")
 
 
 @pytest.fixture(scope="session", params=["tls", "sentinel", "cluster"])
