@@ -79,8 +79,8 @@ class Monitor(Middleware):
         self._counts: Counter[tuple[str, int, str]] = Counter()
         self._good: deque[tuple[str, Attempt]] = deque()
         self._bad: deque[tuple[str, Attempt]] = deque()
-        #: Ids of messages that are being processed here.
-        self._live: set[str] = set()
+        #: Ids of messages that are being processed here, and the thread that does.
+        self._live: dict[str, int] = {}
         #: What runs, and what has ended and is not settled yet, by the message's identity.
         self._running: dict[int, _Run] = {}
         self._ended: dict[int, _Run] = {}
@@ -89,14 +89,17 @@ class Monitor(Middleware):
     # Hooks.
 
     def after_enqueue(self, broker: dramatiq.Broker, message: Message[Any], delay: int | None) -> None:
-        """It is counted. What is enqueued again while it is processed is no new message."""
-        if message.message_id not in self._live:
+        """It is counted. What is enqueued again by the thread that processes it is no new message.
+
+        Another thread may have sent it a moment ago, and a worker may have begun it already.
+        """
+        if self._live.get(message.message_id) != threading.get_ident():
             self._count(broker, message, "enqueued")
 
     def before_process_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
         """Its clock runs."""
         retries = message.options.get("retries")
-        self._live.add(message.message_id)
+        self._live[message.message_id] = threading.get_ident()
         self._running[id(message)] = _Run(retries if isinstance(retries, int) else 0)
         self._count(broker, message, "started")
 
@@ -155,7 +158,7 @@ class Monitor(Middleware):
             self._wake()
 
     def _end(self, message: MessageProxy) -> _Run | None:
-        self._live.discard(message.message_id)
+        self._live.pop(message.message_id, None)
         return self._ended.pop(id(message), None)
 
     def _note(self, message: MessageProxy, outcome: str, run: _Run) -> None:

@@ -57,7 +57,7 @@ def die(broker: RedisStreamsBroker) -> None:
 
 
 def test_orphans_are_found_behind_any_number_of_healthy_messages(process: Callable[..., RedisStreamsBroker]) -> None:
-    healthy, dead, other = process(), process(), process()
+    healthy, dead, other = process(lease_ms=3_000), process(lease_ms=3_000), process(lease_ms=3_000)
     send(healthy, *range(1_200))
     held = healthy.consume("default", prefetch=1_200, timeout=20)
     for _ in range(1_200):
@@ -143,7 +143,7 @@ def test_leases_are_renewed_while_a_worker_drains_and_while_it_is_paused(
 ) -> None:
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
     runs, release = [], threading.Event()
-    broker, other = process(lease_ms=1_000), process(lease_ms=1_000)
+    broker, other = process(lease_ms=2_000), process(lease_ms=2_000)
 
     def hold() -> None:
         runs.append(1)
@@ -161,7 +161,7 @@ def test_leases_are_renewed_while_a_worker_drains_and_while_it_is_paused(
     start_worker(other)
 
     # Nothing to wait for: what must not happen would, within a lease and a sweep.
-    time.sleep(1.7)
+    time.sleep(3.4)
     release.set()
 
     stopping.join(10)

@@ -1,5 +1,6 @@
 """The monitor: attempts and counts, in bounded memory, and never in an actor's way."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
-from dramatiq.middleware import default_middleware
+from dramatiq.middleware import Middleware, default_middleware
 
 from broker import RedisStreamsBroker, Reschedule, connect
 from broker.attempts import fingerprint
@@ -97,6 +98,30 @@ def test_rescheduling_counts_as_no_new_message(
     broker.join("default", timeout=10_000)
 
     wait_for(lambda: counted(broker) == {"enqueued": 1, "started": 2, "retried": 1, "done": 1})
+
+
+def test_a_message_that_runs_before_its_sender_goes_on_is_counted_as_enqueued(
+    broker: RedisStreamsBroker, monitor: Monitor, worker: dramatiq.Worker
+) -> None:
+    runs, noted = threading.Event(), threading.Event()
+
+    class Slow(Middleware):
+        """Makes the sender note a message only when a worker runs it."""
+
+        def after_enqueue(self, broker: dramatiq.Broker, message: Any, delay: int | None) -> None:
+            assert runs.wait(10)
+
+    broker.add_middleware(Slow())
+
+    @dramatiq.actor
+    def work() -> None:
+        runs.set()
+        assert noted.wait(10)
+
+    work.send()
+    noted.set()
+
+    wait_for(lambda: counted(broker) == {"enqueued": 1, "started": 1, "done": 1})
 
 
 def test_what_is_cancelled_is_not_counted_as_dead(
