@@ -48,6 +48,9 @@ _PAUSE_S = 0.9
 #: How many entries a lost reply can have stranded at most.
 _STRANDED = 100_000
 
+#: An entry to be admitted: its name, its fields and values, and the starts counted so far, or None.
+Entry = tuple[bytes, RawEntry, bytes | None]
+
 _SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # theirs, undeclared
 _FIELDS = {field.name for field in dataclasses.fields(Message)}
 
@@ -175,10 +178,10 @@ class StreamConsumer(Consumer):
         if room:
             self._paused = False
             self._look_at = now + LOOK_MS / 1000 if came < room else now
-        admitted = sum(self._admit(entry[0], entry[1], starts=entry[2]) for entry in turn.retaken)
-        for mark, entries in turn.new:
-            admitted += sum(self._admit(mark + entry[0], entry[1]) for entry in entries)
-        return admitted
+        return self._admit(
+            [(name, texts, starts) for name, texts, starts in turn.retaken]
+            + [(mark + entry_id, texts, None) for mark, entries in turn.new for entry_id, texts in entries]
+        )
 
     def _pause(self) -> None:
         """What no worker was given yet is handed back, and Redis is asked every second whether to go on."""
@@ -215,22 +218,31 @@ class StreamConsumer(Consumer):
     def _heard(self, reply: list[Any], count: int, *, paused: bool) -> None:
         """Admit what came while listening, or hand it back."""
         came = [
-            (self._marks.get(stream, b"") + entry_id, _texts(fields))
+            (self._marks.get(stream, b"") + entry_id, _texts(fields), None)
             for stream, entries in reply
             for entry_id, fields in entries
         ]
         if paused:
-            self.turns.hand_back(self.holding, [name for name, _ in came])
+            self.turns.hand_back(self.holding, [name for name, _, _ in came])
             self._pause()
             return
         if len(came) >= count:
             # There may be more.
             self._look_at = 0.0
-        self._courteous = sum(self._admit(name, texts) for name, texts in came) > 0
+        self._courteous = self._admit(came) > 0
 
-    def _admit(self, entry_id: bytes, texts: RawEntry, *, starts: bytes | None = None) -> bool:
-        """Make a message of an entry. Return False when it is none for a worker, and dealt with."""
-        body, parked_ms = b"", None
+    def _admit(self, entries: Iterable[Entry]) -> int:
+        """Make messages of entries, and hold those that are for a worker; the others are dealt with.
+
+        Return how many are held.
+        """
+        now = time.monotonic()
+        messages = [message for entry in entries if (message := self._message(*entry, now)) is not None]
+        self.holding.admit(messages)
+        return len(messages)
+
+    def _message(self, entry_id: bytes, texts: RawEntry, starts: bytes | None, now: float) -> StreamMessage | None:
+        parked_ms = None
         if len(texts) == 2 and texts[0] == MESSAGE:
             body = texts[1]
         else:
@@ -238,22 +250,23 @@ class StreamConsumer(Consumer):
             if WAKE in fields:
                 self._look_at = 0.0
                 self.holding.add(Settlement(entry_id))
-                return False
+                return None
             body, parked_ms = fields.get(MESSAGE, b""), _number(fields.get(PARKED))
         try:
-            message = _decode(body)
+            message = _plain(body) or _decode(body)
         except Exception as error:
             self._bury_undecodable(entry_id, error)
-            return False
+            return None
         if message.queue_name != self.holding.queue:
             # The worker finds the way back to this consumer by the name.
             message = message.copy(queue_name=self.holding.queue)
-        proxy = StreamMessage(message, entry_id, self.holding, parked_ms=parked_ms, starts=_number(starts))
+        proxy = StreamMessage(message, entry_id, self.holding, parked_ms=parked_ms, leased_at=now)
+        if starts is not None:
+            proxy.starts = int(starts)
         if message.actor_name not in self.broker.actors:
             self._park(proxy)
-            return False
-        self.holding.admit(proxy)
-        return True
+            return None
+        return proxy
 
     def _recover(self) -> None:
         """Put entries that Redis gave to this consumer in a reply that never came where the next turn finds them."""
@@ -289,10 +302,8 @@ class StreamConsumer(Consumer):
         admitted = 0
         while admitted < room:
             lane, cursor, entries = self._reclaim(room - admitted)
-            for name, texts, starts in entries:
-                # More than a script renews of its own may have been in its way.
-                if not self.holding.holds(name):
-                    admitted += self._admit(name, texts, starts=starts)
+            # More than a script renews of its own may have been in its way.
+            admitted += self._admit([(*entry,) for entry in entries if not self.holding.holds(entry[0])])
             self._sweep_from = (lane, cursor)
             if not lane:
                 self._sweep_from = _SWEEP_BEGIN
@@ -386,7 +397,7 @@ def _texts(fields: list[bytes] | dict[bytes, bytes]) -> list[bytes]:
 
 
 def _decode(body: bytes) -> Message[Any]:
-    message: Message[Any] = _plain(body) or Message.decode(body)
+    message: Message[Any] = Message.decode(body)
     # Dramatiq takes any JSON for these, and then fails where nobody can settle the message.
     for name, kind in _KINDS.items():
         if not isinstance(getattr(message, name), kind):
@@ -404,6 +415,9 @@ def _plain(body: bytes) -> Message[Any] | None:
         return None
     if end != len(text) or type(fields) is not dict or fields.keys() != _FIELDS or type(fields["args"]) is not list:
         return None
+    for name, kind in _KINDS.items():
+        if type(fields[name]) is not kind:
+            return None
     fields["args"] = tuple(fields["args"])
     message: Message[Any] = object.__new__(Message)
     # What a frozen dataclass would do field by field.

@@ -10,6 +10,7 @@ import itertools
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from broker.keys import Keys
@@ -23,7 +24,7 @@ BATCH = 128
 _SHARE = 2
 
 #: That moment, in seconds: it delays acknowledgements, and no message.
-_MOMENT_S = 0.002
+_MOMENT_S = 0.005
 
 
 class Holding:
@@ -48,7 +49,8 @@ class Holding:
         self.open = False
         #: Whether a reply was lost that may have carried entries.
         self.suspect = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._held: dict[bytes, StreamMessage] = {}
         self._buffer: deque[StreamMessage] = deque()
         #: Messages that were running when their worker died, and the one of them that was given to a worker.
@@ -57,7 +59,7 @@ class Holding:
         self._outbox: deque[Settlement] = deque()
         self._refused: deque[Settlement] = deque()
         #: Taken to be settled, and the outcome not known yet.
-        self._settling: list[Settlement] = []
+        self._settling: list[list[Settlement]] = []
         self._reader: int | None = None
         self._listening = False
         #: The reader waits until fewer than this are held.
@@ -65,19 +67,20 @@ class Holding:
 
     # The reader's side.
 
-    def admit(self, message: StreamMessage) -> None:
-        """The message is held, and next in line to be given to a worker."""
-        with self._changed:
-            self._held[message.entry_id] = message
-            (self._accused if message.starts else self._buffer).append(message)
+    def admit(self, messages: Iterable[StreamMessage]) -> None:
+        """The messages are held, and next in line to be given to a worker."""
+        with self._lock:
+            for message in messages:
+                self._held[message.entry_id] = message
+                (self._accused if message.starts else self._buffer).append(message)
 
     def pop(self) -> StreamMessage | None:
         """Return the next message for a worker, or None.
 
         Of those that were running when a worker died, one at a time: what ran beside the killer is not counted again.
         """
-        with self._changed:
-            if self._on_trial is None:
+        with self._lock:
+            if self._accused and self._on_trial is None:
                 self._on_trial = self._next(self._accused)
                 if self._on_trial is not None:
                     return self._on_trial
@@ -98,23 +101,26 @@ class Holding:
     def room(self, prefetch: int, timeout_s: float) -> int:
         """Return how many more messages may be held, after waiting for room for at most `timeout_s`.
 
-        Once there is some, it waits a moment longer for a little more: a turn for many costs little more than for one.
+        It waits a moment for more than a little: a turn for many costs little more than for one.
         """
         with self._changed:
             if len(self._held) >= prefetch:
-                self._wait_below(prefetch, timeout_s)
-                if len(self._held) < prefetch:
-                    self._wait_below(prefetch - prefetch // _SHARE + 1, _MOMENT_S)
+                some = prefetch - prefetch // _SHARE + 1
+                self._wait_below(some, _MOMENT_S)
+                # Nothing ended in that moment: tasks are slow, or there are few.
+                if len(self._held) >= prefetch and self._wait_below(prefetch, timeout_s):
+                    self._wait_below(some, _MOMENT_S)
             return max(0, prefetch - len(self._held))
 
-    def _wait_below(self, number: int, timeout_s: float) -> None:
+    def _wait_below(self, number: int, timeout_s: float) -> bool:
         self._awaited = number
-        self._changed.wait_for(lambda: len(self._held) < number, timeout_s)
+        came = self._changed.wait_for(lambda: len(self._held) < number, timeout_s)
         self._awaited = 0
+        return came
 
     def listen(self) -> bool:
         """Return whether the reader may block: nothing is to be settled, and now others settle by themselves."""
-        with self._changed:
+        with self._lock:
             self._listening = not self._ripe()
             return self._listening
 
@@ -124,7 +130,7 @@ class Holding:
 
     def leave(self) -> list[StreamMessage]:
         """Return the messages that no worker was given. There is no reader any more."""
-        with self._changed:
+        with self._lock:
             self._reader = None
             left = [*self._accused, *self._buffer]
             self._accused.clear()
@@ -135,7 +141,7 @@ class Holding:
 
     def finish(self, message: StreamMessage, settlement: Settlement) -> bool:
         """The message is no longer held, and its settlement is due. Return False if it was not held any more."""
-        with self._changed:
+        with self._lock:
             held = self._release(message)
             if held:
                 self._outbox.append(settlement)
@@ -143,7 +149,7 @@ class Holding:
 
     def add(self, settlement: Settlement) -> None:
         """A settlement of something that was never held is due."""
-        with self._changed:
+        with self._lock:
             self._outbox.append(settlement)
 
     @property
@@ -153,7 +159,7 @@ class Holding:
 
     def forget(self, message: StreamMessage) -> bool:
         """The message is no longer held. Return False if it was not."""
-        with self._changed:
+        with self._lock:
             return self._release(message)
 
     def _release(self, message: StreamMessage) -> bool:
@@ -177,35 +183,34 @@ class Holding:
     @property
     def ripe(self) -> bool:
         """Whether there is something to settle now."""
-        with self._changed:
+        with self._lock:
             return self._ripe()
 
     def take(self) -> list[Settlement]:
         """Return settlements that are due, at most a batch. They are the caller's to settle or put back."""
-        with self._changed:
+        with self._lock:
             self._ripe()
             batch = [self._outbox.popleft() for _ in range(min(BATCH, len(self._outbox)))]
-            self._settling += batch
+            self._settling.append(batch)
             return batch
 
-    def done(self, settlements: list[Settlement]) -> None:
-        """Redis has answered: the settlements need no more care."""
-        with self._changed:
-            self._drop(settlements)
+    def done(self, batch: list[Settlement]) -> None:
+        """Redis has answered: the batch, one that was taken, needs no more care."""
+        with self._lock:
+            self._drop(batch)
 
-    def put_back(self, settlements: list[Settlement]) -> None:
-        """The settlements are due again, before others."""
-        with self._changed:
-            self._drop(settlements)
-            self._outbox.extendleft(reversed(settlements))
+    def put_back(self, batch: list[Settlement]) -> None:
+        """The settlements of a batch that was taken are due again, before others."""
+        with self._lock:
+            self._drop(batch)
+            self._outbox.extendleft(reversed(batch))
 
-    def _drop(self, settlements: list[Settlement]) -> None:
-        taken = {id(one) for one in settlements}
-        self._settling = [one for one in self._settling if id(one) not in taken]
+    def _drop(self, batch: list[Settlement]) -> None:
+        self._settling = [one for one in self._settling if one is not batch]
 
     def postpone(self, settlement: Settlement, wait_s: float) -> None:
         """The settlement is due again after `wait_s`; others are not kept waiting by it."""
-        with self._changed:
+        with self._lock:
             settlement.not_before = time.monotonic() + wait_s
             self._refused.append(settlement)
 
@@ -213,17 +218,17 @@ class Holding:
 
     def holds(self, entry_id: bytes) -> bool:
         """Whether the entry is held, or finished and not yet settled."""
-        with self._changed:
-            due = itertools.chain(self._outbox, self._refused, self._settling)
+        with self._lock:
+            due = itertools.chain(self._outbox, self._refused, *self._settling)
             return entry_id in self._held or any(one.entry_id == entry_id for one in due)
 
     def held(self) -> list[StreamMessage]:
         """Return the messages that are held now."""
-        with self._changed:
+        with self._lock:
             return list(self._held.values())
 
     @property
     def empty(self) -> bool:
         """Whether nothing is held and nothing is to be settled."""
-        with self._changed:
+        with self._lock:
             return not (self._held or self._outbox or self._refused or self._settling)

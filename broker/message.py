@@ -6,8 +6,9 @@ The acknowledgement then does all at once, so that a message is never both gone 
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from dramatiq.broker import MessageProxy
 from dramatiq.message import Message
@@ -31,8 +32,19 @@ class Send:
 class StreamMessage(MessageProxy):
     """A message that this process holds: fetched from the stream, and not yet settled there."""
 
+    #: How often it was started since it was taken over from another consumer; None if it never was.
+    starts: int | None = None
+    #: When (monotonic, s) its actor was started.
+    started_at: float | None = None
+    #: What is to be sent when it is acknowledged.
+    sends: Sequence[Send] = ()
+    settled = False
+    #: Whether it was cancelled while this process held it. It is not in Redis any more.
+    cancelled = False
+    reason = FAILED
+
     def __init__(
-        self, message: Message[object], entry_id: bytes, home: object, *, parked_ms: int | None, starts: int | None
+        self, message: Message[Any], entry_id: bytes, home: object, *, parked_ms: int | None, leased_at: float
     ) -> None:
         super().__init__(message)
         # A worker looks these up some twenty times, and a proxy's own attributes are found at once.
@@ -41,17 +53,8 @@ class StreamMessage(MessageProxy):
         #: The holding that it belongs to.
         self.home = home
         self.parked_ms = parked_ms
-        #: How often it was started since it was taken over from another consumer; None if it never was.
-        self.starts = starts
-        #: When (monotonic, s) its lease began, and when its actor was started.
-        self.leased_at = time.monotonic()
-        self.started_at: float | None = None
-        #: What is to be sent when it is acknowledged.
-        self.sends: list[Send] = []
-        self.settled = False
-        #: Whether it was cancelled while this process held it. It is not in Redis any more.
-        self.cancelled = False
-        self.reason = FAILED
+        #: When (monotonic, s) its lease began.
+        self.leased_at = leased_at
 
 
 def settlement(message: StreamMessage, letter: DeadLetter | None) -> Settlement:
@@ -65,7 +68,7 @@ class Settlement:
     """The end of one entry: acknowledged and deleted, with what is to be sent and the dead letter, as one step."""
 
     entry_id: bytes
-    sends: list[Send] = field(default_factory=list)
+    sends: Sequence[Send] = ()
     letter: DeadLetter | None = None
     #: What the message claimed to be alone with until now, and then its id.
     claim: str = ""
@@ -75,8 +78,13 @@ class Settlement:
     #: Not to be tried before (monotonic, s): Redis refused it, for want of memory.
     not_before: float = 0.0
 
+    @property
+    def plain(self) -> bool:
+        """Whether the entry is just done, and nothing is to be done beside."""
+        return not self.sends and self.letter is None and not self.claim
+
     def arguments(self) -> list[Text]:
-        """Return it as `turn.lua` reads it."""
+        """Return it as `turn.lua` reads one that is not plain."""
         arguments: list[Text] = [self.entry_id, len(self.sends)]
         for send in self.sends:
             arguments += (send.waiting_id, send.delay_ms, "" if send.parked_ms is None else send.parked_ms, send.body)

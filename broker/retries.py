@@ -55,13 +55,15 @@ class Retries(DramatiqRetries):
         exception: BaseException | None = None,
     ) -> None:
         """A message that asked for it is rescheduled, and one that failed is retried or given up."""
+        if exception is None:
+            return
         delay_ms = self._reschedule(exception)
         if delay_ms is not None:
             broker.enqueue(message, delay=delay_ms)  # type: ignore[arg-type]  # a proxy, as in Dramatiq's own
             return
         super().after_process_message(broker, message, result=result, exception=exception)  # type: ignore[no-untyped-call]  # theirs
 
-    def _reschedule(self, exception: BaseException | None) -> int | None:
+    def _reschedule(self, exception: BaseException) -> int | None:
         if isinstance(exception, Reschedule):
             return int(exception.delay or 0)
         return self.reschedule_ms if isinstance(exception, self.reschedule_on) else None

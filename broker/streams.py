@@ -147,8 +147,8 @@ class RedisStreamsBroker(Broker):
         the connection breaks, Interrupted: both say what was sent. Any other error (MessageTooLarge, or one of the
         iterable itself) is raised when all messages before it were sent, and carries a note of how many.
         """
-        asked = bool(self._hooks.busy(self.middleware, "before_enqueue"))
-        told = bool(self._hooks.busy(self.middleware, "after_enqueue"))
+        asked = bool(self._hooks.before(self.middleware, "enqueue"))
+        told = bool(self._hooks.after(self.middleware, "enqueue"))
         shipment = Shipment(self._put, self._tell if told else None)
         shipment.send(self._pack(message, delay, asked=asked) for message in messages)
         return shipment.messages
@@ -220,7 +220,7 @@ class RedisStreamsBroker(Broker):
             # Dramatiq swallows what its Retries raises and would acknowledge the message: fail it, so that it is kept.
             proxy.fail()
             raise
-        proxy.sends.append(send)
+        proxy.sends = [*proxy.sends, send]
         self.emit_after("enqueue", message, delay)
         return message
 
@@ -319,23 +319,21 @@ class RedisStreamsBroker(Broker):
         """All middleware that has something to do before `signal` has done it, in order."""
         if signal == "process_message" and isinstance(args[0], StreamMessage):
             self._start(args[0])
-        name = "before_" + signal
-        for middleware in self._hooks.busy(self.middleware, name):
+        for hook in self._hooks.before(self.middleware, signal):
             try:
-                getattr(middleware, name)(self, *args, **kwargs)
+                hook(self, *args, **kwargs)
             except MiddlewareError:
                 raise
             except Exception:
-                self.logger.critical("Unexpected failure in %s of %r.", name, middleware, exc_info=True)
+                self.logger.critical("Unexpected failure in %r.", hook, exc_info=True)
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """All middleware that has something to do after `signal` has done it, in reverse order."""
-        name = "after_" + signal
-        for middleware in reversed(self._hooks.busy(self.middleware, name)):
+        for hook in self._hooks.after(self.middleware, signal):
             try:
-                getattr(middleware, name)(self, *args, **kwargs)
+                hook(self, *args, **kwargs)
             except Exception:
-                self.logger.critical("Unexpected failure in %s of %r.", name, middleware, exc_info=True)
+                self.logger.critical("Unexpected failure in %r.", hook, exc_info=True)
 
     def _start(self, message: StreamMessage) -> None:
         """The message is about to run. Raises Dropped if it was cancelled, Poisoned if it ran too often without ending.

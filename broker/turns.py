@@ -107,11 +107,13 @@ class Turns:
 
     def _take(self, holding: Holding, want: int, *, wake_ms: int) -> Turn:
         batch = holding.take()
+        plain = [one.entry_id for one in batch if one.plain]
         now = time.monotonic()
         alive_ms = self.lease_ms if now - holding.alive_at > self.lease_ms / 1000 * ALIVE_SHARE else 0
         arguments: list[scripts.Text] = [GROUP, self.consumer, SHELF, want, wake_ms]
-        arguments += [self.dead_max_age_ms, self.dead_max_number, self.dead_max_bytes, alive_ms]
-        for settlement in batch:
+        arguments += [self.dead_max_age_ms, self.dead_max_number, self.dead_max_bytes, alive_ms, len(plain), *plain]
+        others = [one for one in batch if not one.plain]
+        for settlement in others:
             arguments += settlement.arguments()
         try:
             with translated():
@@ -127,7 +129,9 @@ class Turns:
             holding.alive_at = now
         holding.clock_ms = now_ms - time.monotonic() * 1000
         holding.done(batch)
-        for settlement, outcome in zip(batch, outcomes, strict=True):
+        if outcomes.count(1) == len(batch):
+            return Turn(due_ms if due_ms >= 0 else None, new, retaken, bool(paused))
+        for settlement, outcome in zip([*(one for one in batch if one.plain), *others], outcomes, strict=True):
             if outcome != 1:
                 self._unsettled(holding, settlement, outcome)
         return Turn(due_ms if due_ms >= 0 else None, new, retaken, bool(paused))

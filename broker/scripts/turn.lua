@@ -8,14 +8,16 @@
 --        5 wake ms (see send.lua)
 --        6 greatest age of a dead letter in ms  7 greatest number of dead letters  8 their greatest bytes
 --        9 until when the consumer's lease is renewed, in ms from now; 0 leaves it as it is
---        10 … settlements, one after another, each of them:
+--        10 number of plain settlements: entries that are just done
+--        11 … the names of their entries
+--        … the other settlements, one after another, each of them:
 --            the entry's name,
 --            number of sends, each: id, delay ms, parked since ms or '', body,
 --            number of dead letter texts (fields and values; 0 is no dead letter), the texts,
 --            the claim that ends with it (see claims.lua) and, if it is not '', the message id
 --          A body of '' stands for the body that the entry has in the stream.
 -- Result {now ms, ms until the next delayed message is due or -1, outcomes, new, retaken, 1 if the queue is paused}
---          outcome   1 settled; 0 no longer this consumer's, nothing done; text: refused, nothing done
+--          outcome   of each settlement, in their order: 1 settled; 0 no longer this consumer's, nothing done; text: refused, nothing done
 --          new       {lane's mark, entries as XREADGROUP gives them}, the most urgent lane first
 --          retaken   {name, fields, starts counted so far or nil}
 
@@ -57,6 +59,16 @@ local function dead_letter(stream, id, first, last)
   return letter
 end
 
+local function note_settled(stream, id, name)
+  local ids = settled[stream]
+  if not ids then
+    ids = {}
+    settled[stream] = ids
+  end
+  ids[#ids + 1] = id
+  settled_names[#settled_names + 1] = name
+end
+
 -- What may be refused for want of memory comes first; acknowledging comes last and never is.
 local function settle(name, first_send, sends, first_text, texts)
   local owned, failed, stream, id = owned_by(me, group, name)
@@ -80,17 +92,65 @@ local function settle(name, first_send, sends, first_text, texts)
     end
     retain(KEYS[6], KEYS[11], now - tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]))
   end
-  local ids = settled[stream]
-  if not ids then
-    ids = {}
-    settled[stream] = ids
-  end
-  ids[#ids + 1] = id
-  settled_names[#settled_names + 1] = name
+  note_settled(stream, id, name)
   return 1
 end
 
-local outcomes, at = {}, 10
+-- An earlier id, as far as can be seen cheaply.
+local function is_before(a, b)
+  local a_ms, b_ms = string.sub(a, 1, 13), string.sub(b, 1, 13)
+  if a_ms ~= b_ms then
+    return a_ms < b_ms
+  end
+  return #a < #b or (#a == #b and a < b)
+end
+
+-- Of ARGV from `first` to `last`, the names of entries that are ours, found with one call for each lane.
+-- What it misses is asked for one by one.
+local function ours(first, last)
+  local lanes, found = {}, {}
+  for i = first, last do
+    local stream, id, mark = entry_of(ARGV[i])
+    local lane = lanes[stream]
+    if not lane then
+      lanes[stream] = {mark = mark, least = id, most = id, count = 1}
+    else
+      lane.count = lane.count + 1
+      if is_before(id, lane.least) then
+        lane.least = id
+      elseif is_before(lane.most, id) then
+        lane.most = id
+      end
+    end
+  end
+  for stream, lane in pairs(lanes) do
+    local pending = redis.pcall('XPENDING', stream, group, lane.least, lane.most, lane.count * 2, me)
+    if not pending.err then
+      for _, entry in ipairs(pending) do
+        found[lane.mark .. entry[1]] = true
+      end
+    end
+  end
+  return found
+end
+
+local function settle_plain(name, found)
+  local stream, id = entry_of(name)
+  if not found[name] then
+    local owned, failed = owned_by(me, group, name)
+    if not owned then
+      return failed and failed.err or 0
+    end
+  end
+  note_settled(stream, id, name)
+  return 1
+end
+
+local outcomes, at = {}, 11 + tonumber(ARGV[10])
+local found = ours(11, at - 1)
+for i = 11, at - 1 do
+  outcomes[#outcomes + 1] = settle_plain(ARGV[i], found)
+end
 while at <= #ARGV do
   local sends = tonumber(ARGV[at + 1])
   local letter = at + 2 + sends * 4
