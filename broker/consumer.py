@@ -192,7 +192,8 @@ class StreamConsumer(Consumer):
     def _listen(self, room: int) -> None:
         """Block until something is new, the next message is due or a second has passed."""
         block_ms = max(1, int(min(self.block_ms, self._due_in_s() * 1000)))
-        # COUNT is for each lane. The last turn left the lanes empty, so more than one has seldom something.
+        # COUNT is for each lane. The last turn left the lanes empty, so more than one has seldom something:
+        # what is too much goes to others.
         count = max(1, room // len(self.holding.keys.lanes))
         try:
             with translated():
@@ -213,23 +214,25 @@ class StreamConsumer(Consumer):
             return
         self.turns.outage.over()
         if reply:
-            self._heard(reply, count, paused=paused)
+            self._heard(reply, count, 0 if paused else room)
 
-    def _heard(self, reply: list[Any], count: int, *, paused: bool) -> None:
-        """Admit what came while listening, or hand it back."""
+    def _heard(self, reply: list[Any], count: int, room: int) -> None:
+        """Admit what came while listening, as far as there is room for it, and hand back the rest."""
         came = [
             (self._marks.get(stream, b"") + entry_id, _texts(fields), None)
             for stream, entries in reply
             for entry_id, fields in entries
         ]
-        if paused:
-            self.turns.hand_back(self.holding, [name for name, _, _ in came])
+        if len(came) > room:
+            # The lanes come with the most urgent first.
+            self.turns.hand_back(self.holding, [name for name, _, _ in came[room:]])
+        if not room:
             self._pause()
             return
         if len(came) >= count:
             # There may be more.
             self._look_at = 0.0
-        self._courteous = self._admit(came) > 0
+        self._courteous = self._admit(came[:room]) > 0
 
     def _admit(self, entries: Iterable[Entry]) -> int:
         """Make messages of entries, and hold those that are for a worker; the others are dealt with.

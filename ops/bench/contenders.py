@@ -41,6 +41,8 @@ class Contender:
     python: Path
     #: How many messages are waiting or not acknowledged; None when only the worker can say that it has run all.
     left: Callable[[redis.Redis], int] | None = None
+    #: Whether its messages lie elsewhere than in the bench's Redis, so that they cannot be kept for another run.
+    elsewhere: bool = False
 
     def command(self, role: str, url: str, *arguments: object) -> list[str]:
         """Return the command line of one of its roles."""
@@ -72,8 +74,10 @@ BULK = Contender("bulk", "ops.bench.peers.bulk", _HERE, _entries)
 LATER = Contender("later", "ops.bench.peers.later", _HERE)
 NULL = Contender("null broker", "ops.bench.peers.null", _HERE)
 HUEY = Contender("huey", "ops.bench.peers.huey", environment.PYTHON)
+RABBITMQ = Contender("Dramatiq, RabbitMQ", "ops.bench.peers.dramatiq_rabbitmq", environment.PYTHON, elsewhere=True)
 PEERS = [
     HUEY,
+    Contender("Dramatiq, gevent", "ops.bench.peers.dramatiq_gevent", environment.PYTHON, _bodies),
     Contender("Celery, acks late", "ops.bench.peers.celery", environment.PYTHON),
     Contender("taskiq, stream", "ops.bench.peers.taskiq", environment.PYTHON),
     Contender("streaQ", "ops.bench.peers.streaq", environment.PYTHON),

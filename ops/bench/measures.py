@@ -10,7 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from ops.bench.contenders import BULK, HUEY, NULL, OURS, PEERS, REDIS_BROKER, Contender, ProgramFailed, Worker, play
+from ops.bench import rabbitmq
+from ops.bench.contenders import (
+    BULK,
+    HUEY,
+    NULL,
+    OURS,
+    PEERS,
+    RABBITMQ,
+    REDIS_BROKER,
+    Contender,
+    ProgramFailed,
+    Worker,
+    play,
+)
 from ops.bench.ground import wait_for
 from ops.bench.runs import (
     Drain,
@@ -194,16 +207,22 @@ def peer_drains(field: Field) -> Iterator[Row]:
     if field.no_peers:
         yield Row("drain, default prefetch", "", f"other projects: {field.no_peers}")
         return
-    number = field.plan.drained_by_peers
     for peer in PEERS:
-        try:
-            ours, theirs = interleaved(
-                field.plan.rounds, *(partial(_speed, field, one, number) for one in (OURS, peer))
-            )
-        except (ProgramFailed, Miscounted, TimeoutError) as error:
-            yield Row("drain, default prefetch", "", f"{peer.name}: {error}")
-            continue
-        yield _speeds("drain, default prefetch", ours, theirs, peer.name, at_least(1))
+        yield _against(field, peer)
+    try:
+        with rabbitmq.node():
+            yield _against(field, RABBITMQ)
+    except (rabbitmq.NotInstalled, TimeoutError) as error:
+        yield Row("drain, default prefetch", "", f"{RABBITMQ.name}: {error}")
+
+
+def _against(field: Field, peer: Contender) -> Row:
+    number = field.plan.drained_by_peers
+    try:
+        ours, theirs = interleaved(field.plan.rounds, *(partial(_speed, field, one, number) for one in (OURS, peer)))
+    except (ProgramFailed, Miscounted, TimeoutError) as error:
+        return Row("drain, default prefetch", "", f"{peer.name}: {error}")
+    return _speeds("drain, default prefetch", ours, theirs, peer.name, at_least(1))
 
 
 MEASURES: dict[str, Measure] = {

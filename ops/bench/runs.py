@@ -60,8 +60,10 @@ class Field:
 
     def fill(self, contender: Contender, number: int) -> None:
         """The server holds `number` waiting messages and nothing else. Sent once, and then kept for the next time."""
-        if contender is NULL:  # it brings its own
+        if contender is NULL or contender.elsewhere:
             self.ground.clear()
+            if contender.elsewhere:  # the null broker brings its own
+                play(contender, "fill", self.ground, number)
             return
         kept = self._filled.get((contender.name, number))
         if kept is None:

@@ -163,6 +163,25 @@ def test_what_a_dead_process_held_is_taken_over_in_all_lanes(open_known: Callabl
     other.join("default", timeout=5_000)
 
 
+def test_a_reader_that_hears_of_more_than_it_may_hold_leaves_the_rest_to_others(
+    open_known: Callable[..., RedisStreamsBroker],
+) -> None:
+    one, other = open_known(), open_known()
+    reader: Any = one.consume("default", prefetch=1, timeout=20)
+    assert next(reader) is None
+    for actor in ("bulk", "usual", "urgent"):
+        one.enqueue(message(actor))
+
+    # As when all lanes get something between a look at them and this call.
+    reader._listen(1)
+
+    assert [held.actor_name for held in one._process.holdings["default"].held()] == ["urgent"]
+    others = other.consume("default", prefetch=2, timeout=20)
+    assert {fetch(others).actor_name, fetch(others).actor_name} == {"usual", "bulk"}
+    reader.close()
+    others.close()
+
+
 def test_what_is_handed_back_waits_in_its_lane(
     open_known: Callable[..., RedisStreamsBroker], redis_client: redis.Redis
 ) -> None:
