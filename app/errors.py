@@ -32,6 +32,84 @@ class RuleSetChanged(AppError):
     code = "ruleset_changed"
 
 
+class RuleSetNotFound(AppError):
+    """There is no rule set, or no such version of it, at the path that was asked for."""
+
+    code = "ruleset_not_found"
+
+
+class RuleSetInvalid(AppError):
+    """The definition cannot become a rule set, or its own examples say that it does not do what it should.
+
+    `params["errors"]` lists `{pointer, code, detail, params}`; the pointers lead into the definition.
+    """
+
+    code = "ruleset_invalid"
+
+
+class DraftNotFound(AppError):
+    """The rule set has no draft."""
+
+    code = "draft_not_found"
+
+
+class DraftExists(AppError):
+    """A draft was to be made where there is one."""
+
+    code = "draft_exists"
+
+
+class DraftChanged(AppError):
+    """Somebody else has changed the draft since the caller saw it. Nothing was done."""
+
+    code = "draft_changed"
+
+
+class UnknownTable(AppError):
+    """There is no reference table of that name, or no such version of it."""
+
+    code = "reference_unknown"
+
+
+class BuiltInTable(AppError):
+    """A reference table was to be loaded under the name of one that comes with the platform."""
+
+    code = "reference_built_in"
+
+
+class InvalidTable(AppError):
+    """What was to be loaded is no reference table. Nothing was stored.
+
+    `params["errors"]` has the one `{pointer, code, detail, params}` that was met first.
+    """
+
+    code = "reference_invalid"
+
+
+class DraftConflict(AppError):
+    """Somebody else has changed, published or discarded the draft while it was being checked."""
+
+    code = "draft_conflict"
+
+
+class ComparisonNotFound(AppError):
+    """The rule set has no such comparison."""
+
+    code = "comparison_not_found"
+
+
+class ComparisonRunning(AppError):
+    """The rule set has a comparison that is not over: there is one at a time."""
+
+    code = "comparison_running"
+
+
+class ComparisonEnded(AppError):
+    """The comparison was to be canceled, but is over."""
+
+    code = "comparison_ended"
+
+
 class RequestNotFound(AppError):
     """There is no such request, or it is another client's: the two are not told apart."""
 
@@ -62,6 +140,68 @@ class Forbidden(AppError):
     code = "insufficient_scope"
 
 
+class TokenNotFound(AppError):
+    """There is no such token, or it is another client's: the two are not told apart."""
+
+    code = "token_not_found"
+
+
+class IssuerAway(AppError):
+    """The keys of the token's issuer cannot be read right now, so nobody can tell whether the token is good."""
+
+    code = "issuer_unavailable"
+    retryable = True
+
+
+class TokenRefused(AppError):
+    """The token endpoint gives no token. `error` is what RFC 6749 §5.2 calls the reason."""
+
+    code = "token_refused"
+    error = "invalid_request"
+
+
+class JwtOff(TokenRefused):
+    """This service makes no JWTs: it has no key to sign them with."""
+
+    code = "jwt_off"
+    error = "unsupported_grant_type"
+
+
+class InvalidTokenRequest(TokenRefused):
+    """The request for a token lacks something, repeats something, or says who asks in two ways."""
+
+    code = "invalid_token_request"
+
+
+class UnsupportedGrant(TokenRefused):
+    """A token was asked for in a way (`grant_type`) that there is not here."""
+
+    code = "unsupported_grant_type"
+    error = "unsupported_grant_type"
+
+
+class InvalidClient(TokenRefused):
+    """The OAuth client is unknown, revoked, or shows a wrong secret: the caller is not told which."""
+
+    code = "invalid_client"
+    error = "invalid_client"
+
+
+class InvalidScope(TokenRefused):
+    """A scope was asked for that there is not, or that the OAuth client may not have."""
+
+    code = "invalid_scope"
+    error = "invalid_scope"
+
+
+class TooManyAttempts(TokenRefused):
+    """Too many tokens were asked for. `params["retry_after_s"]` seconds later there is one again."""
+
+    code = "too_many_attempts"
+    error = "slow_down"
+    retryable = True
+
+
 class BadRequest(AppError):
     """The body cannot be taken as it is: not JSON, too deep, or with text that Postgres cannot store."""
 
@@ -75,6 +215,12 @@ class InvalidRequest(AppError):
     """
 
     code = "invalid_request"
+
+
+class PreconditionMissing(AppError):
+    """The change is only made for a caller who says which state it is made for (If-Match)."""
+
+    code = "precondition_required"
 
 
 class DatabaseAway(AppError):

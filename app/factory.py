@@ -4,15 +4,28 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli
-from app.api import access_log, openapi, problems, request_ids, security_headers
+from app.api import access_log, openapi, problems, request_ids, security_headers, tracking
+from app.api.comparisons import comparisons
+from app.api.drafts import drafts
 from app.api.health import health
+from app.api.oauth import oauth
 from app.api.openapi import description
+from app.api.reference import reference
+from app.api.rulesets import rulesets
+from app.api.tokens import tokens
+from app.api.trials import trials
 from app.api.validation import validation
 from app.auth import guard
+from app.auth.callers import Callers
+from app.auth.jwts import Verifier
+from app.auth.keys import SigningKeys
+from app.auth.oauth import TokenEndpoint
+from app.database import Database
 from app.platform import Platform
 from app.settings import Settings
 from app.telemetry import logs
 from app.telemetry.metrics import Metrics
+from app.telemetry.tracking import Tracking
 
 
 def create_app(settings: Settings) -> Flask:
@@ -20,6 +33,7 @@ def create_app(settings: Settings) -> Flask:
 
     Raises:
         guard.Unguarded: a route does not say who may call it.
+        SettingsError: the keys of the JWTs cannot be used.
     """
     logs.configure(settings)
     app = Flask("app", static_folder=None)
@@ -28,12 +42,13 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["platform"] = platform
     # In this order: the request has its id before anything can go wrong, and is logged after everything else is done.
     request_ids.install(app)
+    tracking.install(app, Tracking.open(settings, process="web"))
     access_log.install(app)
     security_headers.install(app)
     problems.install(app)
     app.extensions["metrics"] = Metrics.install(app)
     app.before_request(platform.start)  # Threads do not survive a fork: the process that serves makes them.
-    guard.install(app, platform.database)
+    authorize(app, settings, platform.database)
     routes(app)
     cli.install(app)
     if settings.trusted_proxies:
@@ -57,10 +72,23 @@ def configure(app: Flask, settings: Settings) -> None:
     app.url_map.merge_slashes = False
 
 
+def authorize(app: Flask, settings: Settings, database: Database) -> None:
+    """Have callers told by their tokens, and JWTs made where there is a key. Raises SettingsError."""
+    keys = SigningKeys.of(settings.jwt_signing_keys)
+    app.extensions["token_endpoint"] = TokenEndpoint(
+        database,
+        keys,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        per_minute=settings.token_requests_per_minute,
+    )
+    guard.install(app, Callers(database, Verifier.of(settings, keys)))
+
+
 def routes(app: Flask) -> None:
     """Add every route. Raises guard.Unguarded."""
     api = openapi.Api(app)
     openapi.describe_access(api)
-    for blueprint in (validation, health, description):
+    for blueprint in (validation, reference, rulesets, drafts, trials, comparisons, tokens, oauth, health, description):
         api.register_blueprint(blueprint)
     guard.verify(app)

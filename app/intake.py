@@ -12,6 +12,7 @@ from app.database import Database
 from app.models import requests
 from app.outbox import Outbox
 from app.rulebook import Rulebook
+from app.spans import origin, span
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,14 @@ class Intake:
         self._rulebook = rulebook
 
     def accept(
-        self, request_id: UUID, *, client_id: UUID, source: str, ruleset: str, items: Sequence[Any]
+        self,
+        request_id: UUID,
+        *,
+        client_id: UUID,
+        source: str,
+        ruleset: str,
+        items: Sequence[Any],
+        autofix: requests.Autofix | None = None,
     ) -> requests.Request:
         """Return the request, committed; its message is on the way, or will be once Redis is back.
 
@@ -34,10 +42,16 @@ class Intake:
             UnknownRuleSet: nothing of that name (`fx_rate`, `fx_rate@1`) is published; nothing was stored.
             DatabaseAway: nothing was stored.
         """
-        with self._database.autocommit() as session:
+        with span("commit"), self._database.autocommit() as session:
             ref = self._rulebook.resolve(session, ruleset)
             request = requests.add(
-                session, request_id=request_id, client_id=client_id, source=source, ruleset=ref, items=items
+                session,
+                request_id=request_id,
+                client_id=client_id,
+                source=source,
+                ruleset=ref,
+                items=items,
+                autofix=autofix,
             )
         self.send(request_id)
         return request
@@ -45,9 +59,9 @@ class Intake:
     def send(self, request_id: UUID) -> None:
         """Send the request's message; when Redis is away the row waits for `app.rescue`."""
         epoch = self._outbox.epoch
-        trace = structlog.contextvars.get_contextvars().get("request_id")
         try:
-            self._broker.enqueue(messages.validate(request_id, trace=trace))
+            with span("send"):
+                self._broker.enqueue(messages.validate(request_id, **origin()))
         except BrokerConnectionError as error:
             log.warning("intake.not_sent", validation=str(request_id), error=str(error))
             return

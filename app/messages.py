@@ -11,25 +11,38 @@ from dramatiq import Message
 VALIDATION_REQUESTS = "validation_requests"
 #: The platform's own work: rescue, partitions.
 UPKEEP = "upkeep"
-QUEUES = (VALIDATION_REQUESTS, UPKEEP)
+#: Chunks of comparisons, for which nobody waits: after everything else, and in a queue that can be paused alone.
+COMPARISONS = "comparisons"
+QUEUES = (VALIDATION_REQUESTS, UPKEEP, COMPARISONS)
 
 #: Notices that a validation has ended, read by every web process.
 EXTENSION_RESPONSES = "extension_responses"
 
 VALIDATE = "validate"
+COMPARE = "compare"
 RESCUE = "rescue"
+RESUME = "resume"
 MAKE_PARTITIONS = "make_partitions"
 
 #: A tick of the clock that nobody took for this long is worth nothing: the next one has been sent.
 TICK_AGE_MS = 5_000
 
 
-def validate(request_id: UUID, *, trace: str | None = None) -> Message[None]:
+def validate(
+    request_id: UUID, *, trace: str | None = None, traceparent: str | None = None, tracestate: str | None = None
+) -> Message[None]:
     """Return the message that has one request validated. It carries the id, never the item.
 
-    `trace` is the HTTP request's id, for the worker's log lines.
+    `trace` is the HTTP request's id, for the worker's log lines; the others are its trace (W3C). See `spans.origin`.
     """
-    return _message(VALIDATION_REQUESTS, VALIDATE, str(request_id), trace=trace)
+    origin = {"trace": trace, "traceparent": traceparent, "tracestate": tracestate}
+    return _message(VALIDATION_REQUESTS, VALIDATE, str(request_id), **origin)
+
+
+def compare(comparison_id: UUID, step: int, *, trace: str | None = None) -> Message[None]:
+    """Return the message that has one step of a comparison taken. Of each step there is one at a time in the queue."""
+    options = {"unique_key": f"{comparison_id}:{step}", "trace": trace}
+    return _message(COMPARISONS, COMPARE, str(comparison_id), step, **options)
 
 
 def rescue() -> Message[None]:
@@ -37,11 +50,16 @@ def rescue() -> Message[None]:
     return _message(UPKEEP, RESCUE, max_age=TICK_AGE_MS)
 
 
+def resume() -> Message[None]:
+    """Return the message that has stranded comparisons sent again."""
+    return _message(UPKEEP, RESUME, max_age=TICK_AGE_MS)
+
+
 def make_partitions() -> Message[None]:
     """Return the message that has the months ahead made."""
     return _message(UPKEEP, MAKE_PARTITIONS)
 
 
-def _message(queue: str, actor: str, *args: str, **options: str | int | None) -> Message[None]:
+def _message(queue: str, actor: str, *args: str | int, **options: str | int | None) -> Message[None]:
     given = {name: value for name, value in options.items() if value is not None}
     return Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options=given)

@@ -5,7 +5,7 @@ Opening it connects nothing, so it may be opened before a fork; `start` makes th
 
 from dataclasses import dataclass
 
-from app import messages
+from app import messages, spans
 from app.database import Database
 from app.epoch import Epoch
 from app.intake import Intake
@@ -15,7 +15,7 @@ from app.redis import connect, stream_key
 from app.results import BLOCK_MS, Hub
 from app.rulebook import Rulebook
 from app.settings import Settings
-from broker import RedisStreamsBroker
+from broker import RedisStreamsBroker, TraceContext
 
 #: A Redis command that takes longer than this counts as an outage: the ledger goes on without Redis.
 REDIS_TIMEOUT_S = 2.0
@@ -42,6 +42,7 @@ class Platform:
         broker = RedisStreamsBroker(
             url=settings.redis_url, namespace=settings.redis_namespace, lease_ms=settings.lease_ms
         )
+        broker.add_middleware(TraceContext(spans.headers))
         for queue in messages.QUEUES:
             broker.declare_queue(queue)
         client = connect(settings.redis_url, read_timeout_s=REDIS_TIMEOUT_S)

@@ -3,17 +3,20 @@
 Safe to run twice, on two machines at once, and while the code of the release before still serves.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from app.database import Database
-from app.models import months, rulesets
+from app.models import audit, months, rulesets
 from app.rules import builtin
 from app.settings import Settings
 
@@ -29,9 +32,35 @@ def run(settings: Settings, database: Database) -> list[str]:
         made = make_partitions(session.connection(), settings)
         done += [f"partition {name} made" for name in made]
         for definition in builtin.definitions():
-            if rulesets.publish(session, definition):
-                done.append(f"rule set {definition['name']}@{definition['version']} published")
+            done += publish(session, definition)
     return done
+
+
+def publish(session: Session, definition: Mapping[str, Any]) -> list[str]:
+    """Publish a built-in rule set where its version is not published yet; return a line when there is one to read.
+
+    Authors may publish further versions of a built-in rule set. One that has the number of the built-in one stays what
+    it is, and the release goes on: verdicts have been given by it.
+
+    Raises:
+        RuleSetChanged: an earlier release has published another content under this number. Give it a new one.
+    """
+    name, version = definition["name"], definition["version"]
+    ref = f"rule set {name}@{version}"
+    rulesets.hold(session, name)
+    there = rulesets.resolve(session, name, version)
+    if there and there.published_by != rulesets.RELEASE:
+        if there.content_hash == rulesets.content_hash(definition):
+            return []
+        return [f"{ref} not published: {there.published_by} has published another content under this number"]
+    newest = rulesets.resolve(session, name, None)
+    if not rulesets.publish(session, definition):
+        return []
+    details = {"version": version, "sha256": rulesets.content_hash(definition).hex()}
+    audit.note(session, actor=rulesets.RELEASE, action="ruleset.publish", subject=f"ruleset:{name}", details=details)
+    if newest and newest.published_by != rulesets.RELEASE and newest.version < version:
+        return [f"{ref} published: the newest now, in place of {newest.ref} by {newest.published_by}"]
+    return [f"{ref} published"]
 
 
 def make_partitions(connection: Connection, settings: Settings) -> list[str]:

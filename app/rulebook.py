@@ -1,30 +1,43 @@
 """The rulebook: published rule sets as this process knows them, compiled once and kept.
 
-A version never changes, so it is kept for good; which version is the newest may change, so that is asked again.
+A version never changes, nor does one of a reference table, so what was compiled of them is kept; which versions are the
+newest may change, so that is asked again, once a second at most for each name. A rule set that names a table without a
+version is compiled anew when the table has a new one.
 """
 
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app import reference
 from app.errors import UnknownRuleSet
 from app.models import rulesets
+from app.models.rulesets import PublishedRuleSet
 from app.rules import RuleSet, compile_rules
+from app.rules.ruleset import table_names
 
-#: A rule set that is published is the newest everywhere after at most this long.
+#: What is published or loaded is the newest everywhere after at most this long.
 NEWEST_FOR_S = 1.0
-#: Compiled versions kept; the one used longest ago goes first.
-KEPT = 256
+#: Compiled rule sets kept; the one used longest ago goes first.
+KEPT = 128
+
+#: A rule set's version, and the version of each table by the name that it gives it.
+_Key = tuple[str, frozenset[tuple[str, int]]]
 
 
 class Rulebook:
-    """Rule sets by name and version, from the database and then from memory."""
+    """Rule sets by name and version, from the database and then from memory. Safe for threads."""
 
     def __init__(self) -> None:
-        self._compiled: OrderedDict[str, RuleSet] = OrderedDict()
-        self._newest: dict[str, tuple[float, str]] = {}
+        self._compiled: OrderedDict[_Key, RuleSet] = OrderedDict()
+        #: The tables that each version names.
+        self._tables: dict[str, frozenset[str]] = {}
+        #: By kind and name: when it was asked, and the newest version.
+        self._newest: dict[tuple[str, str], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
     def resolve(self, session: Session, name: str) -> str:
@@ -33,40 +46,79 @@ class Rulebook:
         Raises:
             UnknownRuleSet: nothing of that name and version is published.
         """
-        if name in self._compiled:
+        if name in self._tables:
             return name
-        known = self._newest.get(name)
-        if known and time.monotonic() - known[0] < NEWEST_FOR_S:
-            return known[1]
         bare, at, version = name.partition("@")
-        published = None
-        if not at or is_version(version):
-            published = rulesets.resolve(session, bare, int(version) if at else None)
-        if published is None:
-            raise UnknownRuleSet(f"There is no published rule set {name!r}.", known=list(rulesets.names(session)))
-        self._keep(published)
-        if not at:
-            self._newest[name] = (time.monotonic(), published.ref)
-        return published.ref
+        if at:
+            self._definition(session, name)
+            return f"{bare}@{int(version)}"
+        newest = self._latest("ruleset", bare, lambda: _newest(session, bare))
+        if newest is None:
+            raise _unknown(session, name)
+        return f"{bare}@{newest}"
 
     def get(self, session: Session, ref: str) -> RuleSet:
-        """Return the compiled rule set of exactly this version. Raises UnknownRuleSet."""
-        compiled = self._compiled.get(ref)
-        if compiled is None:
-            self.resolve(session, ref)
-            compiled = self._compiled[ref]
-        return compiled
+        """Return the rule set of exactly this version, compiled with the tables that it names as they are now.
 
-    def _keep(self, published: rulesets.PublishedRuleSet) -> None:
-        if published.ref in self._compiled:
-            return
-        compiled = compile_rules(published.definition)
+        Raises UnknownRuleSet.
+        """
+        sources = self._tables.get(ref)
+        if sources is None:
+            sources = table_names(self._definition(session, ref))
+        versions = {source: self._version(session, source) for source in sources}
+        key = (ref, frozenset((source, version) for source, version in versions.items() if version is not None))
         with self._lock:
-            self._compiled[published.ref] = compiled
+            compiled = self._compiled.get(key)
+            if compiled:
+                self._compiled.move_to_end(key)
+                return compiled
+        # Not under the lock: it takes a while, and done twice it does no harm.
+        compiled = self._compile(session, key)
+        with self._lock:
+            self._compiled[key] = compiled
             while len(self._compiled) > KEPT:
                 self._compiled.popitem(last=False)
+        return compiled
+
+    def _compile(self, session: Session, key: _Key) -> RuleSet:
+        ref, tables = key
+        named = [(source.partition("@")[0], version) for source, version in tables]
+        codes = {f"{name}@{version}": reference.codes(session, name, version) for name, version in named}
+        return compile_rules(self._definition(session, ref), codes)
+
+    def _definition(self, session: Session, ref: str) -> Mapping[str, object]:
+        name, _, version = ref.partition("@")
+        published = rulesets.resolve(session, name, int(version)) if is_version(version) else None
+        if published is None:
+            raise _unknown(session, ref)
+        if published.ref == ref:  # `fx_rate@01` is understood, not kept.
+            self._tables[ref] = table_names(published.definition)
+        return published.definition
+
+    def _version(self, session: Session, source: str) -> int | None:
+        name, _, version = source.partition("@")
+        return int(version) if version else self._latest("table", name, lambda: reference.newest(session, name))
+
+    def _latest(self, kind: str, name: str, ask: Callable[[], int | None]) -> int | None:
+        known = self._newest.get((kind, name))
+        if known and time.monotonic() - known[0] < NEWEST_FOR_S:
+            return known[1]
+        asked = time.monotonic()
+        version = ask()
+        if version is not None:
+            self._newest[kind, name] = asked, version
+        return version
 
 
 def is_version(text: str) -> bool:
     """Return whether `text` can follow the `@` of a rule set: a whole number that fits its column."""
     return text.isascii() and text.isdigit() and len(text) <= 9
+
+
+def _newest(session: Session, name: str) -> int | None:
+    """Return the newest published version, without its definition."""
+    return session.scalar(select(func.max(PublishedRuleSet.version)).where(PublishedRuleSet.name == name))
+
+
+def _unknown(session: Session, name: str) -> UnknownRuleSet:
+    return UnknownRuleSet(f"There is no published rule set {name!r}.", known=list(rulesets.names(session)))

@@ -6,6 +6,7 @@ mistake must not become a default that nobody notices.
 
 import dataclasses
 import difflib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,12 @@ LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 #: Variables that a platform sets under its own names; everything else is `RATE_` + the field's name.
-PLATFORM_NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+PLATFORM_NAMES = {
+    "database_url": "DATABASE_URL",
+    "redis_url": "REDIS_URL",
+    "sentry_dsn": "SENTRY_DSN",
+    "otel_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
+}
 PREFIX = "RATE_"
 
 
@@ -63,11 +69,31 @@ class Settings:
     #: The slow second reason to send again: a row known as sent that still has no answer.
     rescue_stale_after_ms: int = 600_000
 
+    #: Keys that sign our own JWTs, the present one first: PEM, or a file of it. Without, there are none.
+    jwt_signing_keys: str = field(default="", repr=False)
+    #: How our own JWTs name who made them, and whom all JWTs must be meant for.
+    jwt_issuer: str = "rate-platform"
+    jwt_audience: str = "rate-platform"
+    #: Another issuer whose JWTs are taken, and its public keys: the `https` URL or the file of a JWK Set.
+    jwt_trusted_issuer: str = ""
+    jwt_trusted_jwks: str = ""
+    #: How often an OAuth client may ask for a JWT from one address, and how often that address may be refused one.
+    token_requests_per_minute: int = 30
+
     #: Months of partitions that are made ahead of the present one.
     partition_months_ahead: int = 3
 
     log_format: LogFormat = "json"
     log_level: LogLevel = "info"
+    #: Where unexpected errors are reported: a Sentry-compatible DSN. Without, they are only logged.
+    sentry_dsn: str = field(default="", repr=False)
+    #: The address of a collector that takes traces by OTLP over HTTP, without its path. Without, there are no spans.
+    otel_endpoint: str = field(default="", repr=False)
+    #: The share of all traces that is recorded, from 0 to 1.
+    trace_share: float = 1.0
+    #: What errors and traces call this deployment, and what runs in it (Sentry looks for a commit by itself).
+    environment: str = "production"
+    release: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
@@ -114,10 +140,23 @@ def parse(text: str, kind: Any) -> Any:
         if number < 0:
             raise ValueError(f"must not be negative, but is {number}.")
         return number
+    if kind is float:
+        return share(text)
     choices = get_args(kind)
     if choices and text not in choices:
         raise ValueError(f"must be one of {', '.join(choices)}, not {text!r}.")
     return text
+
+
+def share(text: str) -> float:
+    """Return `text` as a share of a whole. Raises ValueError like `parse`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise ValueError(f"must be a number from 0 to 1, not {text!r}.")
+    return number
 
 
 def hint(name: str, known: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """One validation: the verdict on a request, worked out by its rule set and recorded in one transaction."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ class Judgement:
     #: Each finding with the position of its item.
     findings: tuple[tuple[int, Finding], ...]
     duration_ms: float
+    #: The versions of the reference tables that judged, by name.
+    tables: Mapping[str, int]
+    #: By position, those items that were corrected before they were judged.
+    fixed: Mapping[int, Any]
 
     @property
     def invalid_items(self) -> list[int]:
@@ -26,12 +30,28 @@ class Judgement:
         return sorted({item for item, finding in self.findings if finding.severity == "error"})
 
 
-def judge(ruleset: RuleSet, items: Sequence[Any]) -> Judgement:
-    """Return the judgement of `ruleset` on `items`; nothing is stored."""
+def judge(ruleset: RuleSet, items: Sequence[Any], autofix: str | None = None) -> Judgement:
+    """Return the judgement of `ruleset` on `items`; nothing is stored.
+
+    With `autofix`, items are judged as its normalisers leave them, and every fix is a finding before the others.
+    """
     started = time.perf_counter()
-    found = tuple((position, finding) for position, item in enumerate(items) for finding in ruleset.check(item))
+    found: list[tuple[int, Finding]] = []
+    fixed: dict[int, Any] = {}
+    for position, item in enumerate(items):
+        judged = item
+        if autofix:
+            judged, fixes = ruleset.normalised(item)
+            if fixes:
+                fixed[position] = judged
+                found += ((position, fix) for fix in fixes)
+        found += ((position, finding) for finding in ruleset.check(judged))
     return Judgement(
-        item_count=len(items), findings=found, duration_ms=round((time.perf_counter() - started) * 1000, 3)
+        item_count=len(items),
+        findings=tuple(found),
+        duration_ms=round((time.perf_counter() - started) * 1000, 3),
+        tables=ruleset.tables,
+        fixed=fixed,
     )
 
 
@@ -46,6 +66,8 @@ def record(session: Session, request: requests.Request, judgement: Judgement) ->
         invalid_items=judgement.invalid_items,
         finding_count=len(judgement.findings),
         duration_ms=judgement.duration_ms,
+        tables=judgement.tables,
+        fixed=judgement.fixed,
     )
     findings.add(session, request.id, judgement.findings)
     return True

@@ -20,6 +20,9 @@ from dramatiq.middleware import Middleware
 # Version 00, and what later versions begin with; all zeros are no ids, and ff is no version.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
+#: Characters of version 00, which later versions begin with.
+_LENGTH = 55
+
 #: Longer lists of vendors' states are not carried.
 _MAX_STATE = 512
 
@@ -31,6 +34,11 @@ class Trace:
     traceparent: str
     tracestate: str = ""
 
+    @property
+    def trace_id(self) -> str:
+        """The trace's name: 32 hexadecimal digits, the same in all of its headers."""
+        return self.traceparent[3:35]
+
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
@@ -38,6 +46,19 @@ _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 def current() -> Trace | None:
     """Return the trace of the message that is being processed here, or None."""
     return _current.get()
+
+
+def adopt(traceparent: str | None) -> Trace | None:
+    """Return the trace that a stranger's header names, now the current one; None when there is none or it is malformed.
+
+    For what is no message: a request over HTTP, whose sends then belong to its caller's trace. Only the ids are taken,
+    since anything may stand in `tracestate` and in what later versions of the header add.
+    """
+    trace = _parsed(traceparent, None) if traceparent else None
+    if trace is not None:
+        trace = Trace(trace.traceparent[:_LENGTH])
+    _current.set(trace)
+    return trace
 
 
 def carried() -> Mapping[str, str]:
@@ -91,7 +112,7 @@ class TraceContext(Middleware):
 def _parsed(traceparent: object, tracestate: object) -> Trace | None:
     if not isinstance(traceparent, str) or not _TRACEPARENT.fullmatch(traceparent):
         return None
-    if traceparent.startswith("00") and len(traceparent) != 55:
+    if traceparent.startswith("00") and len(traceparent) != _LENGTH:
         return None
     if not isinstance(tracestate, str) or len(tracestate) > _MAX_STATE:
         return Trace(traceparent)

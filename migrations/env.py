@@ -7,7 +7,16 @@ request behind it wait too.
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
-from app.models import access, findings, requests, responses, rulesets  # noqa: F401 - so that Base knows their tables
+from app.models import (  # noqa: F401 - so that Base knows their tables
+    access,
+    audit,
+    comparisons,
+    findings,
+    reference,
+    requests,
+    responses,
+    rulesets,
+)
 from app.models.base import Base
 
 LOCK_TIMEOUT = "3s"

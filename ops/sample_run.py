@@ -1,6 +1,7 @@
 """The samples sent through the running platform, each as one item over HTTP, and every answer compared.
 
-The expected findings come with the samples: whoever made the errors in them wrote them down.
+The expected findings come with the samples, and for some what must be suggested: whoever made the errors in them wrote
+them down.
 """
 
 from collections import Counter
@@ -23,6 +24,7 @@ PATIENCE_S = 60.0
 #: How many wrong answers are shown.
 SHOWN = 10
 
+#: (pointer, code), or for suggestions (pointer, what to write there).
 Findings = frozenset[tuple[str, str]]
 
 
@@ -33,13 +35,18 @@ class Answer:
     sample: Sample
     verdict: str
     findings: Findings
+    suggested: Findings
     codes: tuple[str, ...]
     seconds: float
 
     @property
     def is_right(self) -> bool:
-        """Whether it found what is wrong with the item, and nothing else."""
-        return self.verdict in ("valid", "invalid") and self.findings == self.sample.expected
+        """Whether it found what is wrong with the item, and nothing else, and suggested what was sure to be."""
+        return (
+            self.verdict in ("valid", "invalid")
+            and self.findings == self.sample.expected
+            and self.suggested >= self.sample.suggested
+        )
 
 
 def run(url: str, token: str, samples: Sequence[Sample]) -> list[Answer]:
@@ -72,9 +79,18 @@ def answer(sample: Sample, body: dict[str, Any], seconds: float) -> Answer:
         sample=sample,
         verdict=body.get("verdict") or body["state"],
         findings=frozenset((finding["pointer"], finding["code"]) for finding in findings),
+        suggested=frozenset(suggestions(findings)),
         codes=tuple(finding["code"] for finding in findings),
         seconds=seconds,
     )
+
+
+def suggestions(findings: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What the findings say to write instead, and where."""
+    for finding in findings:
+        suggestion = finding.get("suggestion")
+        if suggestion and suggestion["op"] == "replace":
+            yield suggestion["path"], str(suggestion["value"])
 
 
 def report(answers: Sequence[Answer]) -> Iterator[str]:
@@ -87,12 +103,15 @@ def report(answers: Sequence[Answer]) -> Iterator[str]:
     yield from (f"{verdict:11} {number:6}" for verdict, number in sorted(verdicts.items(), reverse=True))
     yield f"findings    {codes.total():6}"
     yield from (f"  {number:8}  {code}" for code, number in codes.most_common())
+    yield f"suggestions {sum(len(each.suggested) for each in answers):6}"
     yield f"POST to verdict: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms"
     yield f"wrong answers {len(wrong):4}"
     for each in wrong[:SHOWN]:
         yield f"  {each.sample.ruleset} {each.verdict} {each.sample.item}"
         yield from (f"    not found: {code} at {pointer!r}" for pointer, code in sorted(missing(each)))
         yield from (f"    not expected: {code} at {pointer!r}" for pointer, code in sorted(surplus(each)))
+        unsaid = each.sample.suggested - each.suggested
+        yield from (f"    not suggested: {text!r} at {pointer!r}" for pointer, text in sorted(unsaid))
 
 
 def missing(each: Answer) -> Findings:

@@ -26,7 +26,16 @@ from ops.venv import ROOT, say
 READY_S = 60.0
 POLL_S = 0.1
 #: What the developer's token may do.
-SCOPES = ("validations:write", "validations:read", "metrics:read", "status:read")
+SCOPES = (
+    "validations:write",
+    "validations:read",
+    "rulesets:write",
+    "rulesets:read",
+    "reference:write",
+    "reference:read",
+    "metrics:read",
+    "status:read",
+)
 
 #: What the curl example sends: a currency that was withdrawn before the rate's date.
 FX_RATE = {"date": "2026-11-20", "base": "EUR", "quote": "HRK", "rate": "7.5345"}

@@ -12,11 +12,14 @@ from app import messages
 from app.platform import Platform
 from app.settings import Settings
 from app.telemetry import logs
+from app.telemetry.tracking import Tracking
 
 log = structlog.get_logger(__name__)
 
 #: How often stranded requests are looked for.
 RESCUE_EVERY_S = 1
+#: How often stranded comparisons are; nobody waits for one at the door.
+RESUME_EVERY_S = 5
 #: How often the months ahead are looked at; far more often than needed, because nothing works without them.
 PARTITIONS_EVERY_H = 6
 
@@ -44,6 +47,7 @@ class Clock:
         scheduler = BlockingScheduler(timezone="UTC")
         options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         scheduler.add_job(lambda: self.send(messages.rescue()), "interval", seconds=RESCUE_EVERY_S, **options)
+        scheduler.add_job(lambda: self.send(messages.resume()), "interval", seconds=RESUME_EVERY_S, **options)
         scheduler.add_job(
             lambda: self.send(messages.make_partitions()), "interval", hours=PARTITIONS_EVERY_H, **options
         )
@@ -55,6 +59,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     settings = Settings.from_env()
     logs.configure(settings)
+    Tracking.open(settings, process="clock")
     platform = Platform.open(settings, name="clock")
     scheduler = Clock(platform).schedule()
 

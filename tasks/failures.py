@@ -1,6 +1,6 @@
-"""Failures: a validation that is about to become a dead letter is ended as `failed`, and its waiter is told.
+"""Failures: a validation or a comparison that is about to become a dead letter is ended as `failed`.
 
-The row is written first: if the worker dies between the two, the message comes again, finds the request ended, and is
+The row is written first: if the worker dies between the two, the message comes again, finds the row ended, and is
 dropped. The other way round there could be a dead letter whose request waits for ever.
 """
 
@@ -10,7 +10,7 @@ import redis
 import structlog
 from dramatiq import Broker, MessageProxy, Middleware
 
-from app import messages
+from app import comparison, messages
 from app.errors import AppError
 from app.models import requests
 from app.platform import Platform
@@ -22,24 +22,24 @@ REASON = "The rules could not be applied ({kind}). The operator has the details 
 
 
 class Failures(Middleware):
-    """Ends the request of every validation that is given up."""
+    """Ends the request or the comparison whose message is given up."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
     def before_nack(self, broker: Broker, message: MessageProxy) -> None:
-        """Mark the request as failed, if it was still waiting."""
-        if message.actor_name != messages.VALIDATE:
+        """Mark the request, or the comparison, as failed, if it was not over."""
+        fail = {messages.VALIDATE: self._fail, messages.COMPARE: self._fail_comparison}.get(message.actor_name)
+        if fail is None:
             return
         try:
-            request_id = UUID(*message.args)
-        except (TypeError, ValueError):
-            log.error("validation.no_id", message=message.message_id)
+            row_id = UUID(*message.args[:1])
+        except (AttributeError, TypeError, ValueError):
+            log.error("failures.no_id", actor=message.actor_name, message=message.message_id)
             return
-        self._fail(request_id, message)
+        fail(row_id, type(message._exception).__name__ if message._exception else "unknown")
 
-    def _fail(self, request_id: UUID, message: MessageProxy) -> None:
-        kind = type(message._exception).__name__ if message._exception else "unknown"
+    def _fail(self, request_id: UUID, kind: str) -> None:
         try:
             with self._platform.database.transaction() as session:
                 failed = requests.fail(session, request_id, REASON.format(kind=kind))
@@ -49,3 +49,11 @@ class Failures(Middleware):
         except (AppError, redis.RedisError) as error:
             # The row stays pending, and `app.rescue` sends it again when it is stale.
             log.error("validation.not_marked_failed", validation=str(request_id), error=str(error))
+
+    def _fail_comparison(self, comparison_id: UUID, kind: str) -> None:
+        try:
+            with self._platform.database.transaction() as session:
+                comparison.fail(session, comparison_id, REASON.format(kind=kind))
+        except AppError as error:
+            # The row stays open, and `comparison.resume` has it tried again.
+            log.error("comparison.not_marked_failed", comparison=str(comparison_id), error=str(error))

@@ -1,9 +1,9 @@
-"""The upkeep actors: rescue of stranded requests, partitions of the months ahead."""
+"""The upkeep actors: rescue of stranded requests and comparisons, partitions of the months ahead."""
 
 import dramatiq
 import structlog
 
-from app import messages, release
+from app import comparison, messages, release
 from app.platform import Platform
 from app.rescue import rescue
 from tasks.outages import patient
@@ -25,6 +25,14 @@ def declare(platform: Platform) -> None:
             depth=platform.epoch.depth(),
             settings=platform.settings,
         )
+
+    @dramatiq.actor(
+        broker=platform.broker, actor_name=messages.RESUME, queue_name=messages.UPKEEP, max_retries=0, priority=-1
+    )
+    def resume_comparisons() -> None:
+        after_ms = platform.settings.rescue_after_ms
+        if resumed := comparison.resume(platform.database, platform.broker, after_ms=after_ms):
+            log.info("comparison.sent_again", comparisons=resumed)
 
     @dramatiq.actor(
         broker=platform.broker, actor_name=messages.MAKE_PARTITIONS, queue_name=messages.UPKEEP, priority=-1

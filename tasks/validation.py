@@ -12,6 +12,7 @@ import structlog
 from app import messages, validation
 from app.models import requests
 from app.platform import Platform
+from app.spans import span
 from app.validation import judge
 from broker import Reschedule
 from tasks.outages import patient
@@ -48,8 +49,10 @@ def validate_one(platform: Platform, request_id: UUID) -> None:
         request = requests.claim(session, request_id)
         if request is not None:
             ruleset = platform.rulebook.get(session, request.ruleset)
-            judgement = judge(ruleset, request.items)
-            validation.record(session, request, judgement)
+            with span("judge", ruleset=request.ruleset, items=len(request.items)):
+                judgement = judge(ruleset, request.items, request.autofix)
+            with span("record"):
+                validation.record(session, request, judgement)
             log.info(
                 "validation.done",
                 validation=str(request_id),

@@ -5,9 +5,10 @@ import dramatiq
 from app.platform import Platform
 from app.settings import Settings
 from app.telemetry import logs
+from app.telemetry.tracking import Tracking
 from broker import SignalGrace
 from broker.monitor import Monitor
-from tasks import orphans, upkeep, validation
+from tasks import comparison, orphans, tracking, upkeep, validation
 from tasks.failures import Failures
 from tasks.trace import Trace
 
@@ -19,14 +20,16 @@ def boot() -> None:
     orphans.end_with_parent()
     platform = Platform.open(settings, name="worker")
     declare(platform)
+    tracking.install(platform.broker, Tracking.open(settings, process="worker"))
     dramatiq.set_broker(platform.broker)
 
 
 def declare(platform: Platform) -> None:
     """Make every actor, and the middleware they need, known to the platform's broker."""
+    platform.broker.add_middleware(Trace(), before=type(platform.broker.middleware[0]))
     platform.broker.add_middleware(SignalGrace())
-    platform.broker.add_middleware(Trace())
     platform.broker.add_middleware(Failures(platform))
     platform.broker.add_middleware(Monitor())
     validation.declare(platform)
+    comparison.declare(platform)
     upkeep.declare(platform)

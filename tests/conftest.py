@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import dramatiq
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
@@ -22,6 +23,10 @@ from ops.embedded import PostgresServer, RedisServer
 from tasks import worker
 from tests.factories import issue_token
 from tests.processes import Clock, Web, Worker, environment
+
+# A slow machine is no reason for an example to fail.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 #: Postgres without its care for a power cut: a test never outlives one.
 CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}

@@ -45,7 +45,7 @@ def test_one_item_is_sent_and_its_verdict_is_waited_for(client: httpx.Client) ->
     answer = client.get(f"{location}/result", params={"wait": 20})
     assert answer.status_code == 200
     assert answer.json()["verdict"] == "valid"
-    assert answer.json()["items"] == [{"index": 0, "verdict": "valid", "findings": []}]
+    assert answer.json()["items"] == [{"index": 0, "verdict": "valid", "next_action": "accept", "findings": []}]
 
     # The link never dies: the same answer, now and tomorrow.
     again = client.get(f"{location}/result")

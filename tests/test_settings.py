@@ -32,6 +32,9 @@ def test_a_mistyped_name_is_refused_with_the_right_one() -> None:
         ("RATE_MAX_ITEMS", "many", "must be a whole number, not 'many'"),
         ("RATE_MAX_ITEMS", "-1", "must not be negative"),
         ("RATE_LOG_FORMAT", "xml", "must be one of json, console"),
+        ("RATE_TRACE_SHARE", "most", "must be a number from 0 to 1, not 'most'"),
+        ("RATE_TRACE_SHARE", "1.5", "must be a number from 0 to 1"),
+        ("RATE_TRACE_SHARE", "nan", "must be a number from 0 to 1"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(name: str, value: str, complaint: str) -> None:
@@ -40,9 +43,11 @@ def test_a_value_of_the_wrong_kind_is_refused(name: str, value: str, complaint: 
 
 
 def test_a_value_is_read_as_its_kind() -> None:
-    settings = Settings.from_env({**NEEDED, "RATE_MAX_ITEMS": "7", "RATE_LOG_FORMAT": "console"})
+    given = {"RATE_MAX_ITEMS": "7", "RATE_LOG_FORMAT": "console", "RATE_TRACE_SHARE": "0.25"}
+    settings = Settings.from_env({**NEEDED, **given})
 
     assert settings.max_items == 7
+    assert settings.trace_share == 0.25
     assert settings.log_format == "console"
 
 
@@ -55,7 +60,9 @@ def test_variables_of_others_are_none_of_our_business() -> None:
 
 
 def test_settings_do_not_tell_secrets() -> None:
-    assert "hunter2" not in repr(Settings.from_env(NEEDED))
+    addresses = {"SENTRY_DSN": "https://hunter2@sentry.example/1", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://hunter2@c"}
+
+    assert "hunter2" not in repr(Settings.from_env({**NEEDED, **addresses}))
 
 
 def test_a_url_that_names_its_driver_is_left_alone() -> None:

@@ -1,7 +1,7 @@
 """Answers: what is told of a request, from its rows."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from app.models.requests import Request, State
 from app.models.responses import Verdict
 from app.rulebook import Rulebook
 from app.rules import Finding
+from app.rules.catalogue import ENGLISH, Texts
+from app.rules.verdict import next_action
 
 #: Seconds after which it is worth to ask again.
 RETRY_AFTER_S = 1
@@ -46,8 +48,8 @@ def state(request: Request) -> dict[str, Any]:
     return told | {"finished_at": request.finished_at}
 
 
-def answer(session: Session, request: Request, rulebook: Rulebook) -> dict[str, Any] | None:
-    """Return the answer to the request, or None while there is none."""
+def answer(session: Session, request: Request, rulebook: Rulebook, language: str = ENGLISH) -> dict[str, Any] | None:
+    """Return the answer to the request, its messages in `language`, or None while there is none."""
     if request.state == State.PENDING:
         return None
     told = state(request)
@@ -58,31 +60,42 @@ def answer(session: Session, request: Request, rulebook: Rulebook) -> dict[str, 
     if response.finding_count:
         for index, finding in findings.of(session, request.id):
             found[index].append(finding)
-    invalid = frozenset(response.invalid_items)
+    invalid, fixed = frozenset(response.invalid_items), response.fixed or {}
     texts = rulebook.get(session, request.ruleset).messages
     return told | {
         "verdict": response.verdict,
+        "next_action": next_action(finding.severity for each in found.values() for finding in each),
         "item_count": response.item_count,
         "invalid_count": len(invalid),
         "duration_ms": response.duration_ms,
+        "tables": response.tables,
         "items": [
-            {
-                "index": index,
-                "verdict": Verdict.INVALID if index in invalid else Verdict.VALID,
-                "findings": [shown(finding, texts) for finding in found[index]],
-            }
+            {"index": index, "verdict": Verdict.INVALID if index in invalid else Verdict.VALID}
+            | item(found[index], texts, language)
+            | ({"fixed": fixed[str(index)]} if str(index) in fixed else {})
             for index in range(response.item_count)
         ],
     }
 
 
-def shown(finding: Finding, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return a finding with its text, `texts` being those of the rule set that made it."""
+def item(found: Sequence[Finding], texts: Texts, language: str) -> dict[str, Any]:
+    """Return what was found in one item, and what is to be done about it."""
     return {
+        "next_action": next_action(finding.severity for finding in found),
+        "findings": [shown(finding, texts, language) for finding in found],
+    }
+
+
+def shown(finding: Finding, texts: Texts, language: str = ENGLISH) -> dict[str, Any]:
+    """Return a finding with its text in `language`, `texts` being those of the rule set that made it."""
+    told = {
         "pointer": finding.pointer,
         "code": finding.code,
         "severity": finding.severity,
         "params": finding.params,
-        "message": finding.message(texts),
+        "message": finding.message(texts, language),
         "rule_id": finding.rule_id,
     }
+    if finding.suggestion:
+        told["suggestion"] = finding.suggestion.operation()
+    return told

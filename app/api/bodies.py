@@ -41,13 +41,24 @@ def read(request: Request) -> json.JSON:
     settings = platform().settings
     if not is_json_request(request):
         raise UnsupportedMediaType("Send the body as application/json.")
+    return json.parse(content(request, most=settings.max_body_bytes), max_depth=settings.max_depth)
+
+
+def content(request: Request, *, most: int) -> bytes:
+    """Return the bytes of the body, whatever they are.
+
+    Raises:
+        UnsupportedMediaType: it is compressed.
+        RequestEntityTooLarge: it has more than `most` bytes, whether or not its length was announced.
+    """
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body without a Content-Encoding.")
-    body = request.get_data()
     # Werkzeug cuts a chunked body off at its limit without a word, so that limit is one byte more than ours.
-    if len(body) > settings.max_body_bytes:
+    request.max_content_length = most + 1
+    body = request.get_data()
+    if len(body) > most:
         raise RequestEntityTooLarge
-    return json.parse(body, max_depth=settings.max_depth)
+    return body
 
 
 def write(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

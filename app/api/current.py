@@ -5,6 +5,7 @@ from typing import cast
 from flask import current_app, g
 
 from app.auth.callers import Caller
+from app.auth.oauth import TokenEndpoint
 from app.platform import Platform
 from app.telemetry.metrics import Metrics
 
@@ -17,6 +18,11 @@ def platform() -> Platform:
 def metrics() -> Metrics:
     """Return the numbers of the current application."""
     return cast(Metrics, current_app.extensions["metrics"])
+
+
+def token_endpoint() -> TokenEndpoint:
+    """Return what makes JWTs in the current application."""
+    return cast(TokenEndpoint, current_app.extensions["token_endpoint"])
 
 
 def caller() -> Caller:

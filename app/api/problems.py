@@ -16,6 +16,7 @@ from app import errors, json
 
 MIMETYPE = "application/problem+json"
 REALM = 'Bearer realm="rate-platform"'
+BASIC = 'Basic realm="rate-platform", charset="UTF-8"'
 #: Seconds after which a client may try again what failed for the moment.
 RETRY_AFTER_S = 2
 
@@ -47,10 +48,33 @@ KINDS: dict[type[errors.AppError], Kind] = {
         "The token may not do this",
         {"WWW-Authenticate": REALM + ', error="insufficient_scope", scope="{scope}"'},
     ),
+    errors.TokenNotFound: Kind(404, "There is no such token"),
+    errors.IssuerAway: Kind(503, "The token cannot be checked right now", AWAY),
+    **dict.fromkeys(
+        (errors.TokenRefused, errors.InvalidTokenRequest, errors.UnsupportedGrant, errors.InvalidScope),
+        Kind(400, "There is no token for this request"),
+    ),
+    errors.JwtOff: Kind(404, "There are no JWTs here"),
+    # RFC 6749 §5.2: the scheme is the one that the OAuth client should have used.
+    errors.InvalidClient: Kind(401, "The OAuth client is not known", {"WWW-Authenticate": BASIC}),
+    errors.TooManyAttempts: Kind(429, "Too many attempts", {"Retry-After": "{retry_after_s}"}),
     errors.RequestNotFound: Kind(404, "There is no such request"),
     errors.InvalidRequest: Kind(422, "The request is not of the right shape"),
     errors.UnknownRuleSet: Kind(422, "There is no such rule set", pointer="/ruleset"),
     errors.RuleSetChanged: Kind(409, "The rule set is published with another content"),
+    errors.RuleSetNotFound: Kind(404, "There is no such rule set"),
+    errors.RuleSetInvalid: Kind(422, "The rule set cannot be published"),
+    errors.DraftNotFound: Kind(404, "There is no draft"),
+    errors.DraftExists: Kind(412, "There is a draft already"),
+    errors.DraftChanged: Kind(412, "The draft has changed"),
+    errors.DraftConflict: Kind(409, "The draft has changed"),
+    errors.PreconditionMissing: Kind(428, "If-Match is needed"),
+    errors.UnknownTable: Kind(404, "There is no such reference table"),
+    errors.BuiltInTable: Kind(409, "The reference table comes with the platform"),
+    errors.InvalidTable: Kind(422, "This cannot be loaded as a reference table"),
+    errors.ComparisonNotFound: Kind(404, "There is no such comparison"),
+    errors.ComparisonRunning: Kind(409, "A comparison is running"),
+    errors.ComparisonEnded: Kind(409, "The comparison is over"),
     errors.DatabaseAway: Kind(503, "The service cannot answer right now", AWAY),
     errors.NotReady: Kind(503, "This process is not ready", AWAY),
 }
@@ -78,7 +102,13 @@ def from_error(error: errors.AppError) -> Response:
     if kind.pointer is not None:
         faults = [fault(kind.pointer, error.code, error.detail, params)]
     headers = {name: value.format(**params) for name, value in kind.headers.items()}
-    return answer(kind.status, error.code, kind.title, error.detail, errors=faults, headers=headers)
+    more = rfc6749(error) if isinstance(error, errors.TokenRefused) else {}
+    return answer(kind.status, error.code, kind.title, error.detail, errors=faults, headers=headers, more=more)
+
+
+def rfc6749(error: errors.TokenRefused) -> dict[str, str]:
+    """Return the members by which OAuth's own clients know why there is no token (RFC 6749 §5.2)."""
+    return {"error": error.error, "error_description": error.detail}
 
 
 def from_http(error: HTTPException) -> Response:
@@ -105,8 +135,9 @@ def answer(
     *,
     errors: Sequence[Mapping[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the problem as a response."""
+    """Return the problem as a response. `more` are members that this kind of problem alone has (RFC 9457 §3.2)."""
     body = {
         "type": type_of(code),
         "title": title,
@@ -115,6 +146,7 @@ def answer(
         "code": code,
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
         "errors": list(errors),
+        **(more or {}),
     }
     return Response(json.dumps(body), status=status, headers=dict(headers or {}), mimetype=MIMETYPE)
 

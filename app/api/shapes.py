@@ -3,13 +3,14 @@
 What goes out is not made by these, they describe it; a test holds the two together.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import validate
 
-from app.models.requests import State
+from app.models.requests import Autofix, State
 from app.models.responses import Verdict
+from app.rules.verdict import NextAction
 
 SOURCES = ("api", "extension", "importer")
 
@@ -34,6 +35,10 @@ class Submission(ma.Schema):
         metadata={"type": "array", "items": {}, "minItems": 1, "description": "Several items, any JSON each."},
     )
     source = ma.fields.String(load_default=SOURCES[0], validate=validate.OneOf(SOURCES))
+    autofix = ma.fields.String(
+        validate=validate.OneOf([autofix.value for autofix in Autofix]),
+        metadata={"description": "Correct what the rule set's normalisers can before judging; each fix is a finding."},
+    )
 
     @ma.validates_schema
     def one_of_two(self, data: dict[str, Any], **_: Any) -> None:
@@ -63,6 +68,24 @@ class RequestState(ma.Schema):
     links = ma.fields.Nested(Links, required=True)
 
 
+class SuggestionShape(ma.Schema):
+    """What would make a finding go away: an operation of JSON Patch (RFC 6902). Never applied unasked."""
+
+    class Meta:
+        """The name it has in the description, and the field that is no Python name."""
+
+        title = "Suggestion"
+        include: ClassVar = {
+            "from": ma.fields.String(metadata={"description": "Only for `move`: where the value is (RFC 6901)."})
+        }
+
+    op = ma.fields.String(required=True, validate=validate.OneOf(["replace", "move"]))
+    path = ma.fields.String(required=True, metadata={"description": "Where in the item (RFC 6901)."})
+    value = ma.fields.Raw(metadata={"description": "Only for `replace`: what to write."})
+    confidence = ma.fields.Float(required=True, validate=validate.Range(min=0, max=1))
+    reason = ma.fields.String(required=True, validate=validate.OneOf(["trim", "case", "number", "near_miss"]))
+
+
 class FindingShape(ma.Schema):
     """One thing that a rule has to say about an item."""
 
@@ -77,6 +100,10 @@ class FindingShape(ma.Schema):
     params = ma.fields.Dict(required=True)
     message = ma.fields.String(required=True)
     rule_id = ma.fields.String(required=True)
+    suggestion = ma.fields.Nested(SuggestionShape)
+
+
+NEXT_ACTION = {"description": "`accept` it, have a person `confirm` it, or `fix` it."}
 
 
 class ItemAnswer(ma.Schema):
@@ -84,14 +111,26 @@ class ItemAnswer(ma.Schema):
 
     index = ma.fields.Integer(required=True)
     verdict = ma.fields.String(required=True, validate=validate.OneOf([verdict.value for verdict in Verdict]))
+    next_action = ma.fields.String(
+        required=True, validate=validate.OneOf([action.value for action in NextAction]), metadata=NEXT_ACTION
+    )
     findings = ma.fields.List(ma.fields.Nested(FindingShape), required=True)
+    fixed = ma.fields.Raw(metadata={"description": "The item as it was judged, where autofix corrected it."})
 
 
 class Answer(RequestState):
-    """A request that has ended. The last six are there when its state is done."""
+    """A request that has ended. The last eight are there when its state is done."""
 
     verdict = ma.fields.String(validate=validate.OneOf([verdict.value for verdict in Verdict]))
+    next_action = ma.fields.String(
+        validate=validate.OneOf([action.value for action in NextAction]), metadata=NEXT_ACTION
+    )
     item_count = ma.fields.Integer()
     invalid_count = ma.fields.Integer()
     duration_ms = ma.fields.Float(metadata={"description": "Time the rules took."})
+    tables = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=ma.fields.Integer(),
+        metadata={"description": "Versions of the reference tables that judged."},
+    )
     items = ma.fields.List(ma.fields.Nested(ItemAnswer))

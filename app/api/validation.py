@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from flask import Response, request
 
-from app.api import answers, bodies
+from app.api import answers, bodies, languages
 from app.api.current import caller, metrics, platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
@@ -21,6 +21,7 @@ from app.auth.scopes import Scope
 from app.errors import DatabaseAway, InvalidRequest, RequestNotFound
 from app.models.base import new_id
 from app.models.requests import Request
+from app.spans import span
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +44,8 @@ RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Se
 @validation.route("/validate", methods=["POST"])
 @scope(Scope.VALIDATIONS_WRITE)
 @validation.arguments(Submission)
-@validation.doc(parameters=[WAIT, PREFER])
-@validation.response(200, Answer, description="Done within the wait: the answer.")
+@validation.doc(parameters=[WAIT, PREFER, languages.PARAMETER])
+@validation.response(200, Answer, headers=languages.HEADER, description="Done within the wait: the answer.")
 @validation.alt_response(
     202,
     schema=RequestState,
@@ -59,16 +60,16 @@ def validate(submission: dict[str, Any]) -> Response:
     """
     wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
     items = items_of(submission, most=platform().settings.max_items)
-    request_id = new_id()
+    read = Reader(new_id())
     # Registered before anybody can work on the request, so that its end cannot be missed.
-    with platform().hub.watch(request_id) as watch:
-        accepted = accept(request_id, submission, items)
+    with platform().hub.watch(read.request_id) as watch:
+        accepted = accept(read.request_id, submission, items)
         if wait.seconds:
-            with metrics().waiting.track_inprogress():
-                answer = watch.until(calmly(Reader(request_id)), timeout_s=wait.seconds)
+            with metrics().waiting.track_inprogress(), span("wait"):
+                answer = watch.until(calmly(read), timeout_s=wait.seconds)
             if answer is not None:
-                return bodies.write(answer, 200, wait.headers)
-    location = answers.URL.format(id=request_id)
+                return bodies.write(answer, 200, {**wait.headers, **languages.headers(read.language)})
+    location = answers.URL.format(id=read.request_id)
     return pending(answers.state(accepted), {"Location": location, **wait.headers})
 
 
@@ -84,8 +85,8 @@ def state(request_id: str) -> Response:
 
 @validation.route("/requests/<request_id>/result", parameters=[REQUEST_ID])
 @scope(Scope.VALIDATIONS_READ)
-@validation.doc(parameters=[WAIT, PREFER])
-@validation.response(200, Answer, description="Done, or failed: the answer.")
+@validation.doc(parameters=[WAIT, PREFER, languages.PARAMETER])
+@validation.response(200, Answer, headers=languages.HEADER, description="Done, or failed: the answer.")
 @validation.alt_response(
     202, schema=RequestState, headers=RETRY_AFTER, description="Still pending when the time was up.", success=True
 )
@@ -93,10 +94,10 @@ def result(request_id: str) -> Response:
     """Read the answer to a request, waiting for it if asked to."""
     wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
     read = Reader(key(request_id))
-    with platform().hub.watch(read.request_id) as watch, metrics().waiting.track_inprogress():
+    with platform().hub.watch(read.request_id) as watch, metrics().waiting.track_inprogress(), span("wait"):
         answer = watch.until(read, timeout_s=wait.seconds)
     if answer is not None:
-        return bodies.write(answer, 200, wait.headers)
+        return bodies.write(answer, 200, {**wait.headers, **languages.headers(read.language)})
     return pending(read.seen, wait.headers)
 
 
@@ -113,7 +114,12 @@ def accept(request_id: UUID, submission: dict[str, Any], items: list[Any]) -> Re
     """Return the request, accepted and counted. Raises UnknownRuleSet, DatabaseAway."""
     source = submission["source"]
     accepted = platform().intake.accept(
-        request_id, client_id=caller().client_id, source=source, ruleset=submission["ruleset"], items=items
+        request_id,
+        client_id=caller().client_id,
+        source=source,
+        ruleset=submission["ruleset"],
+        items=items,
+        autofix=submission.get("autofix"),
     )
     metrics().accepted.labels(source).inc()
     metrics().items.labels(source).inc(len(items))
@@ -128,6 +134,8 @@ class Reader:
         self.request_id = request_id
         #: Where the request was at the last look.
         self.seen: dict[str, Any] = {}
+        #: Of the answer's messages.
+        self.language = languages.chosen(request)
         self._platform = platform()
         self._client_id = caller().client_id
 
@@ -136,7 +144,7 @@ class Reader:
         with self._platform.database.autocommit() as session:
             found = answers.find(session, self.request_id, client_id=self._client_id)
             self.seen = answers.state(found)
-            return answers.answer(session, found, self._platform.rulebook)
+            return answers.answer(session, found, self._platform.rulebook, self.language)
 
 
 def calmly(read: Callable[[], dict[str, Any] | None]) -> Callable[[], dict[str, Any] | None]:

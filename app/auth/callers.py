@@ -1,17 +1,20 @@
 """Callers: who is behind a request, told by the token it carries.
 
 One verifier for both ways to carry it: `Authorization: Bearer …` (RFC 6750) and `X-API-Key: …`, for clients that cannot
-set the first. The token's prefix says its kind; `rpt_` ones are looked up by their hash.
+set the first. The token's prefix says its kind: `rpt_` ones are looked up by their hash, any other is a JWT, and looked
+up is whom it speaks for.
 """
 
 import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from app.auth import tokens
+from app.auth.jwts import Verifier
 from app.database import Database
-from app.errors import InvalidToken, MisplacedToken, Unauthenticated
+from app.errors import DatabaseAway, InvalidToken, MisplacedToken, Unauthenticated
 from app.models import access
 
 #: Returns the value of a header, or None.
@@ -29,17 +32,21 @@ class Caller:
     """A client, as one of its tokens lets it act."""
 
     client_id: UUID
-    token_id: UUID
+    #: The id of its `rpt_` token, or the OAuth client of its JWT: what one would revoke.
+    token_id: str
     scopes: frozenset[str]
 
 
 class Callers:
     """Tells who calls. A token that was good is believed for a moment: most requests come in company."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, verifier: Verifier) -> None:
         self._database = database
+        self._verifier = verifier
         #: By digest: until when (monotonic, s) the caller is believed, and who it is.
         self._known: dict[bytes, tuple[float, Caller]] = {}
+        #: Tokens whose use has to be written down.
+        self._used: set[UUID] = set()
 
     def identify(self, header: Header, query: Container[str]) -> Caller:
         """Return who carries the token of the request with these headers and these query parameters.
@@ -48,29 +55,59 @@ class Callers:
             Unauthenticated: there is no token.
             InvalidToken: it is malformed, unknown, expired or revoked: the caller is not told which.
             MisplacedToken: there are two, or it is in the URL.
-            DatabaseAway: it cannot be looked up right now.
+            DatabaseAway, IssuerAway: it cannot be looked up right now.
         """
         token = carried(header, query)
-        if not tokens.is_sound(token):
-            raise InvalidToken("The token is not one that this service has issued.")
         digest = tokens.digest(token)
         until, caller = self._known.get(digest, (0.0, None))
         if caller is None or time.monotonic() >= until:
-            caller = self._look_up(digest)
+            caller = self._look_up(token, digest)
         return caller
 
-    def _look_up(self, digest: bytes) -> Caller:
+    @property
+    def has_uses(self) -> bool:
+        """Whether there are uses to write down."""
+        return bool(self._used)
+
+    def write_uses(self) -> None:
+        """Have the uses of tokens written down. Those that cannot be, right now, are left to the next use."""
+        used, self._used = self._used, set()
+        if not used:  # Another request got there first.
+            return
+        try:
+            with self._database.autocommit() as session:
+                access.used(session, used)
+        except DatabaseAway:
+            return
+
+    def _look_up(self, token: str, digest: bytes) -> Caller:
         asked_at = time.monotonic()
         self._known.pop(digest, None)
-        with self._database.autocommit() as session:
-            row = access.valid_token(session, digest)
-        if row is None:
-            raise InvalidToken("The token is unknown, expired or revoked.")
-        caller = Caller(client_id=row.client_id, token_id=row.id, scopes=frozenset(row.scopes))
+        caller = self._by_token(token, digest) if token.startswith(tokens.PREFIX) else self._by_jwt(token)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known[digest] = (asked_at + BELIEVED_FOR_S, caller)
         return caller
+
+    def _by_token(self, token: str, digest: bytes) -> Caller:
+        if not tokens.is_sound(token):
+            raise InvalidToken("The token is not one that this service has issued.")
+        with self._database.autocommit() as session:
+            row = access.valid_token(session, digest)
+        if row is None:
+            raise InvalidToken("The token is unknown, expired or revoked.")
+        if row.last_used_at is None or datetime.now(UTC) - row.last_used_at > access.USED_EVERY:
+            self._used.add(row.id)
+        return Caller(client_id=row.client_id, token_id=str(row.id), scopes=frozenset(row.scopes))
+
+    def _by_jwt(self, token: str) -> Caller:
+        bearer = self._verifier.verify(token)
+        with self._database.autocommit() as session:
+            row = access.oauth_client(session, bearer.subject)
+        # One that has a secret gets its tokens here: nobody else may make them in its name, nor we for others.
+        if row is None or bearer.is_own != (row.secret_digest is not None):
+            raise InvalidToken("The token is for an OAuth client that is unknown or revoked.")
+        return Caller(client_id=row.client_id, token_id=row.id, scopes=bearer.scopes & frozenset(row.scopes))
 
 
 def carried(header: Header, query: Container[str]) -> str:
@@ -84,7 +121,7 @@ def carried(header: Header, query: Container[str]) -> str:
     if key is not None:
         return key
     if authorization is None:
-        raise Unauthenticated("A token is needed: Authorization: Bearer rpt_… or X-API-Key: rpt_…")
+        raise Unauthenticated("A token is needed: Authorization: Bearer … or X-API-Key: …")
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("The Authorization header must be of the Bearer scheme.")

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 
 from app.auth.callers import Caller, Callers
 from app.auth.scopes import Scope
-from app.database import Database
 from app.errors import Forbidden
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -56,10 +55,8 @@ def verify(app: Flask) -> None:
         access(app.view_functions[rule.endpoint])
 
 
-def install(app: Flask, database: Database) -> None:
+def install(app: Flask, callers: Callers) -> None:
     """Have every request to `app` checked before its view is called."""
-
-    callers = Callers(database)
 
     def check() -> None:
         if request.url_rule is None:  # No such route: the answer is 404 or 405, whoever asks.
@@ -68,7 +65,13 @@ def install(app: Flask, database: Database) -> None:
         if isinstance(stated, Scope):
             g.caller = admit(callers.identify(request.headers.get, request.args), stated)
 
+    def note(response: Response) -> Response:
+        if callers.has_uses:  # Written down once the answer has gone out: nobody waits for it.
+            response.call_on_close(callers.write_uses)
+        return response
+
     app.before_request(check)
+    app.after_request(note)
 
 
 def admit(caller: Caller, needed: Scope) -> Caller:

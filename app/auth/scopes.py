@@ -10,6 +10,16 @@ class Scope(StrEnum):
     VALIDATIONS_WRITE = "validations:write"
     #: Read one's own requests and their answers.
     VALIDATIONS_READ = "validations:read"
+    #: Read rule sets, published and drafted, and try them.
+    RULESETS_READ = "rulesets:read"
+    #: Draft, publish and restore rule sets.
+    RULESETS_WRITE = "rulesets:write"
+    #: Read reference tables.
+    REFERENCE_READ = "reference:read"
+    #: Load new versions of reference tables.
+    REFERENCE_WRITE = "reference:write"
+    #: Make, list and revoke one's own tokens.
+    TOKENS_ADMIN = "tokens:admin"
     #: Read the process's numbers.
     METRICS_READ = "metrics:read"
     #: Read whether the servers behind the platform can be reached.

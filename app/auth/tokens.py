@@ -1,7 +1,8 @@
 """Tokens: `rpt_`, 30 random characters of base62, and 6 that are their checksum. Nothing is stored here.
 
 The prefix lets scanners find a leaked token; the checksum tells a typing mistake before the database is asked. The
-random part has 178 bits, so the plain SHA-256 that is stored says nothing about it.
+random part has 178 bits, so the plain SHA-256 that is stored says nothing about it. Secrets of OAuth clients are of the
+same form, with `rps_`.
 """
 
 import hashlib
@@ -9,25 +10,32 @@ import re
 import secrets
 import zlib
 
-PREFIX = "rpt_"
+PREFIX, SECRET_PREFIX = "rpt_", "rps_"
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #: Characters of the random part, and of the checksum: 62 to the sixth is just more than 2 to the 32nd.
 RANDOM, CHECKSUM = 30, 6
 
 SHAPE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{RANDOM + CHECKSUM}}}")
-#: What stands in a log line where a token was.
+#: What stands in a log line where a token or a secret was.
 BLOT = f"{PREFIX}[token]"
+#: Whatever has to be kept out of logs: tokens, secrets, and JWTs, whose first part is the JSON of an object.
+LEAK = re.compile(rf"rp[st]_[0-9A-Za-z]{{{RANDOM + CHECKSUM}}}|eyJ[\w-]{{8,}}\.[\w-]+\.[\w-]*", re.ASCII)
 
 
-def make() -> str:
-    """Return a new token."""
-    body = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM))
+def make(prefix: str = PREFIX) -> str:
+    """Return a new token, or with SECRET_PREFIX a new secret."""
+    body = prefix + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM))
     return body + checksum(body)
 
 
 def is_sound(token: str) -> bool:
     """Return whether `token` is of the right form, checksum included; not whether it was ever issued."""
     return SHAPE.fullmatch(token) is not None and token[-CHECKSUM:] == checksum(token[:-CHECKSUM])
+
+
+def blot(text: str) -> str:
+    """Return the text with every token, secret and JWT in it made unreadable."""
+    return LEAK.sub(BLOT, text)
 
 
 def digest(token: str) -> bytes:

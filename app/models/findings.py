@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.models.base import Base
-from app.rules import Finding, Severity
+from app.rules import Finding, Severity, Suggestion
 
 
 class StoredFinding(Base):
@@ -32,6 +32,8 @@ class StoredFinding(Base):
     severity: Mapped[str] = mapped_column(Text)
     params: Mapped[dict[str, Any]] = mapped_column(JSONB)
     rule_id: Mapped[str] = mapped_column(Text)
+    #: What would make it go away: an operation of RFC 6902, with its confidence and reason.
+    suggestion: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 ADD = insert(StoredFinding)
@@ -49,6 +51,7 @@ def add(session: Session, request_id: UUID, findings: Iterable[tuple[int, Findin
             "severity": finding.severity,
             "params": finding.params,
             "rule_id": finding.rule_id,
+            "suggestion": finding.suggestion and finding.suggestion.operation(),
         }
         for position, (item, finding) in enumerate(findings)
     ]
@@ -64,6 +67,7 @@ OF = (
         StoredFinding.severity,
         StoredFinding.params,
         StoredFinding.rule_id,
+        StoredFinding.suggestion,
     )
     .where(StoredFinding.request_id == bindparam("wanted"))
     .order_by(StoredFinding.position)
@@ -78,4 +82,5 @@ def of(session: Session, request_id: UUID) -> Sequence[tuple[int, Finding]]:
 
 def finding(row: Any) -> Finding:
     """Return the finding that a row of `OF` holds."""
-    return Finding(row.pointer, row.code, cast(Severity, row.severity), row.params, row.rule_id)
+    suggestion = row.suggestion and Suggestion.of(row.suggestion)
+    return Finding(row.pointer, row.code, cast(Severity, row.severity), row.params, row.rule_id, suggestion)

@@ -25,12 +25,20 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class Autofix(StrEnum):
+    """What may be corrected in the items before they are judged."""
+
+    #: Only what normalisers of the rule set correct; each fix is reported.
+    SAFE = "safe"
+
+
 class Request(Base):
     """One accepted request: one item or a few, for one rule set, of one client."""
 
     __tablename__ = "validation_requests"
     __table_args__ = (
         CheckConstraint("state IN ('pending', 'done', 'failed')", name="state"),
+        CheckConstraint("autofix IN ('safe')", name="autofix"),
         Index("validation_requests_pending_idx", "id", postgresql_where=text("state = 'pending'")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
@@ -40,7 +48,9 @@ class Request(Base):
     source: Mapped[str] = mapped_column(Text)
     #: The rule set that judges it, version included: `fx_rate@1`.
     ruleset: Mapped[str] = mapped_column(Text)
+    #: As they were sent, whatever is corrected before they are judged.
     items: Mapped[list[Any]] = mapped_column(JSONB)
+    autofix: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text, server_default=State.PENDING)
     #: Why there is no verdict, when the state is `failed`.
     reason: Mapped[str | None] = mapped_column(Text)
@@ -54,10 +64,24 @@ ADD = insert(Request).returning(Request.created_at)
 
 
 def add(
-    session: Session, *, request_id: UUID, client_id: UUID, source: str, ruleset: str, items: Sequence[Any]
+    session: Session,
+    *,
+    request_id: UUID,
+    client_id: UUID,
+    source: str,
+    ruleset: str,
+    items: Sequence[Any],
+    autofix: Autofix | None = None,
 ) -> Request:
     """Return the new request, pending and not yet sent. One statement, so that it may stand outside a transaction."""
-    values = {"id": request_id, "client_id": client_id, "source": source, "ruleset": ruleset, "items": list(items)}
+    values = {
+        "id": request_id,
+        "client_id": client_id,
+        "source": source,
+        "ruleset": ruleset,
+        "items": list(items),
+        "autofix": autofix,
+    }
     created_at = session.connection().execute(ADD, values).scalar_one()
     return Request(**values, state=State.PENDING, created_at=created_at)
 
@@ -83,7 +107,7 @@ def find(session: Session, request_id: UUID, *, client_id: UUID) -> Request | No
 
 
 CLAIM = (
-    select(Request.id, Request.ruleset, Request.items)
+    select(Request.id, Request.ruleset, Request.items, Request.autofix)
     .where(Request.id == bindparam("wanted"), Request.state == State.PENDING)
     .with_for_update(skip_locked=True)
 )

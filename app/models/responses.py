@@ -1,12 +1,13 @@
 """Responses: one verdict row for one request, written in the transaction that ends it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, DateTime, Float, Integer, Text, bindparam, insert, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.models.base import Base
@@ -37,6 +38,10 @@ class Response(Base):
     finding_count: Mapped[int] = mapped_column(Integer)
     #: Time the rules took, in milliseconds.
     duration_ms: Mapped[float] = mapped_column(Float)
+    #: The versions of the reference tables that judged, by name. Which rule set did stands in the request.
+    tables: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'"))
+    #: By position, those items that were corrected before they were judged, as they were judged. Most often none.
+    fixed: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
 
 
@@ -51,6 +56,8 @@ def add(
     invalid_items: Sequence[int],
     finding_count: int,
     duration_ms: float,
+    tables: Mapping[str, int],
+    fixed: Mapping[int, Any],
 ) -> None:
     """Store the verdict of a request."""
     session.connection().execute(
@@ -62,12 +69,20 @@ def add(
             "invalid_items": list(invalid_items),
             "finding_count": finding_count,
             "duration_ms": duration_ms,
+            "tables": dict(tables),
+            "fixed": {str(position): item for position, item in fixed.items()} or None,
         },
     )
 
 
 FIND = select(
-    Response.verdict, Response.item_count, Response.invalid_items, Response.finding_count, Response.duration_ms
+    Response.verdict,
+    Response.item_count,
+    Response.invalid_items,
+    Response.finding_count,
+    Response.duration_ms,
+    Response.tables,
+    Response.fixed,
 ).where(Response.request_id == bindparam("wanted"))
 
 

@@ -6,7 +6,7 @@ Pure functions: no database, no clock, no network, nothing of the rest of `app`.
 
 from app.rules import builtin
 from app.rules.errors import RuleSetError
-from app.rules.findings import JSON, Finding, Severity
+from app.rules.findings import JSON, Finding, Severity, Suggestion
 from app.rules.ruleset import RuleSet, compile_rules
 
-__all__ = ["JSON", "Finding", "RuleSet", "RuleSetError", "Severity", "builtin", "compile_rules"]
+__all__ = ["JSON", "Finding", "RuleSet", "RuleSetError", "Severity", "Suggestion", "builtin", "compile_rules"]

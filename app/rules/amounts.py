@@ -9,6 +9,8 @@ _AMOUNT = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
 #: `units` counts millionths, so that sums and comparisons are exact integers.
 SCALE = 6
 _LARGEST = 2**63 - 1
+#: Digits before the point that fit whatever they are.
+_SAFE = len(str(_LARGEST)) - 1 - SCALE
 
 
 def read(text: str) -> dict[str, Any] | None:
@@ -21,7 +23,13 @@ def read(text: str) -> dict[str, Any] | None:
     written = _AMOUNT.fullmatch(text)
     if not written:
         return None
-    minus, whole, fraction = written[1], written[2], written[3] or ""
+    minus, whole, fraction = written.groups("")
+    decimals = len(fraction)
+    if decimals <= SCALE and len(whole) <= _SAFE:  # As almost all are: quick, because every item has some.
+        units = int(whole + fraction) * 10 ** (SCALE - decimals)
+        if minus:
+            units = -units
+        return {"text": text, "sign": (units > 0) - (units < 0), "decimals": decimals, "units": units}
     zero = not (whole + fraction).strip("0")
     amount = {"text": text, "sign": 0 if zero else -1 if minus else 1, "decimals": len(fraction)}
     units = _units(minus, whole, fraction.rstrip("0"))

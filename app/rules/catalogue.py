@@ -1,63 +1,49 @@
-"""The texts of findings: one template per code, `{name}` standing for a param.
+"""The texts of findings in every language: one template per code, `{name}` standing for a param.
 
 Filled by a small function of its own: `str.format` on a template from a rule author could reach into objects or pad a
 text to gigabytes.
+
+`texts.json` beside this module has every code there is, each stable once it was in a release:
+
+- `schema.<keyword>`: a keyword of the rule set's JSON Schema is broken.
+- `rule.<id>`: a rule is broken; its text comes with the rule set. `rule.eval_error`: a rule could not be evaluated.
+- `ref.unknown`: a code is not in its table, where the rule set's facts give that a severity.
+- `item.…`: the item as a whole cannot be read, or there is more to say of it than is shown.
+- `fix.<normaliser>`: a value was corrected because the caller asked for that; always of severity info.
+- `file.duplicate_key`, `file.overlap`, `file.conflict`, `file.change`: rows of one file do not go together; the text
+  comes with the rule set. `file.not_csv`, `file.not_json`, `file.wrong_cells`: a row of a file cannot be read.
 """
 
 import re
 from collections.abc import Mapping
 from functools import cache
+from importlib import resources
 from typing import Any
+
+import orjson
 
 from app.rules import builtin
 
-ENGLISH: Mapping[str, str] = {
-    "item.number_too_large": "The number does not fit into 64 bits: write it as a decimal string.",
-    "item.text_not_unicode": "The text holds a lone surrogate, which is no Unicode character.",
-    "item.too_deep": "The item is nested deeper than {limit} levels.",
-    "item.more_findings": "There are more findings than the {shown} shown.",
-    "rule.eval_error": "Rule {rule} could not be evaluated: {reason}",
-    "schema.additionalProperties": "The field {property} is not known here.",
-    "schema.anyOf": "Fits none of the allowed forms.",
-    "schema.const": "Must be {expected_value}.",
-    "schema.contains": "Does not hold the right number of the elements that are asked for.",
-    "schema.enum": "Must be one of: {options}.",
-    "schema.exclusiveMaximum": "Must be less than {limit}.",
-    "schema.exclusiveMinimum": "Must be more than {limit}.",
-    "schema.falseSchema": "No value is allowed here.",
-    "schema.format": "Is not a valid {format}.",
-    "schema.maxItems": "Must have at most {limit} elements.",
-    "schema.maxLength": "Must be at most {limit} characters long.",
-    "schema.maxProperties": "Must have at most {limit} fields.",
-    "schema.maximum": "Must be at most {limit}.",
-    "schema.minItems": "Must have at least {limit} elements.",
-    "schema.minLength": "Must be at least {limit} characters long.",
-    "schema.minProperties": "Must have at least {limit} fields.",
-    "schema.minimum": "Must be at least {limit}.",
-    "schema.multipleOf": "Must be a multiple of {multiple_of}.",
-    "schema.not": "Has a form that is not allowed.",
-    "schema.oneOf": "Must fit exactly one of the allowed forms.",
-    "schema.pattern": "Is not written as it should be: the pattern is {pattern}.",
-    "schema.propertyNames": "The field name {property} is not allowed.",
-    "schema.required": "The field {property} is missing.",
-    "schema.type": "Must be of type {types}.",
-    "schema.unevaluatedItems": "Has elements that are not allowed.",
-    "schema.unevaluatedProperties": "The field {property} is not known here.",
-    "schema.uniqueItems": "Has elements that are equal.",
-}
+#: By finding code, then by language.
+Texts = Mapping[str, Mapping[str, str]]
+
+ENGLISH = "en"
+#: Every language that the catalogue has, the one to fall back on first.
+LANGUAGES = (ENGLISH, "vi")
 
 #: For a rule whose rule set is not at hand, or a schema keyword without a text of its own.
-FALLBACK = "Breaks {code}."
+FALLBACK: Mapping[str, str] = {ENGLISH: "Breaks {code}.", "vi": "Vi phạm {code}."}
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _LITERALS = {None: "null", True: "true", False: "false"}
 
 
-def render(code: str, params: Mapping[str, Any], own: Mapping[str, str] | None) -> str:
-    """Return the English text of `code`, from the rule set's `own` templates where it has one."""
+def render(code: str, rule_id: str, params: Mapping[str, Any], own: Texts | None, language: str) -> str:
+    """Return the text of `code` in `language`, else in English, from the rule set's `own` texts where it has one."""
     rules = own if own is not None else _builtin_texts()
-    template = rules.get(code) or ENGLISH.get(code, FALLBACK)
-    return fill(template, {**params, "code": code})
+    across = rules.get(f"across.{rule_id}") if code.startswith("file.") else None
+    wording = across or rules.get(code) or platform().get(code, FALLBACK)
+    return fill(wording.get(language) or wording[ENGLISH], {**params, "code": code})
 
 
 def fill(template: str, params: Mapping[str, Any]) -> str:
@@ -65,11 +51,25 @@ def fill(template: str, params: Mapping[str, Any]) -> str:
     return _PLACE.sub(lambda place: _text(params[place[1]]) if place[1] in params else place[0], template)
 
 
-@cache
-def _builtin_texts() -> Mapping[str, str]:
+def texts(definition: Mapping[str, Any]) -> Texts:
+    """Return the texts that a rule set brings: `rule.<id>` for its rules, `across.<id>` for those across rows."""
     return {
-        f"rule.{rule['id']}": rule["message"] for definition in builtin.definitions() for rule in definition["rules"]
+        f"{kind}.{rule['id']}": {ENGLISH: rule["message"]} if isinstance(rule["message"], str) else rule["message"]
+        for kind, rules in (("rule", definition["rules"]), ("across", definition.get("across", ())))
+        for rule in rules
     }
+
+
+@cache
+def platform() -> Texts:
+    """Return the platform's own texts."""
+    found: Texts = orjson.loads(resources.files(__package__).joinpath("texts.json").read_bytes())
+    return found
+
+
+@cache
+def _builtin_texts() -> Texts:
+    return {code: wording for definition in builtin.definitions() for code, wording in texts(definition).items()}
 
 
 def _text(value: Any) -> str:

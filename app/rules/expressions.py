@@ -8,15 +8,28 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from cel_expr_python import cel
 
+from app.rules import syntax, uses
+from app.rules.facts import Facts
+from app.rules.syntax import Tree
+from app.rules.uses import Use
+from app.rules.views import view
+
 _PLACE = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
+#: `serialize` gives a google.protobuf.Any, whose field 2 is the CheckedExpr.
+_ENVELOPE = 2
 
 
 class ExpressionError(ValueError):
-    """The text is no expression, names something unknown or mixes types. The text says at which line and column."""
+    """The text is no expression, names something unknown or mixes types. `line` and `column` say where, if known."""
+
+    def __init__(self, text: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(f"line {line}, column {column}: {text}" if line else text)
+        self.line = line
+        self.column = column
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +39,64 @@ class Failure:
     reason: str
 
 
-def check(source: str, *, each: bool) -> str:
-    """Return the type that `source` gives: `bool`, `int`, `string`, … or `dyn` when only an item can tell.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is known of an expression before there is an item.
 
-    An expression sees `item`, and `each` where it is asked about the elements of a list. Raises ExpressionError with
-    line and column.
+    `kind` is the type that it gives: `bool`, `int`, `string`, … or `dyn` when only an item can tell.
     """
-    names = ("item", "each") if each else ("item",)
-    return str(_compiled(source, *names).return_type().name()).lower()
+
+    kind: str
+    tree: Tree
+
+
+def check(source: str, *, each: bool) -> Checked:
+    """Return what is known of `source`, which sees `item`, and `each` where it is asked about the elements of a list.
+
+    Raises ExpressionError with line and column.
+    """
+    compiled = _compiled(source, *(("item", "each") if each else ("item",)))
+    return Checked(str(compiled.return_type().name()).lower(), _tree(compiled))
 
 
 class Expressions:
     """Several expressions over one item, evaluated together: several times faster than one by one."""
 
-    def __init__(self, sources: Sequence[str]) -> None:
-        """Compile `sources`, each of which has been checked."""
-        self._list = _compiled(listing(sources), "item")
-        self._single = [_compiled(source, "item") for source in sources]
+    def __init__(self, sources: Sequence[str], facts: Facts | None = None, *, each_of: str = "") -> None:
+        """Compile `sources`, each of which has been checked; where `each_of` names a field, they also see `each`.
+
+        Raises ExpressionError: one of them is nested so deep that there is no room for the list around them.
+        """
+        names = ("item", "each") if each_of else ("item",)
+        together = _compiled(listing(sources), *names)
+        self._eval = together.eval
+        self._single = [_compiled(source, *names) for source in sources]
+        self._names = names
+        self._each_of = each_of
+        item = Use()
+        uses.of(_tree(together).root, {"item": item, "each": item.at(each_of).each()} if each_of else {"item": item})
+        self._view = view(item, facts)
 
     def values(self, item: Any) -> list[Any]:
         """Return what each expression gives for `item`, in order: a plain value, or a Failure."""
-        values = _value(self._list, data={"item": item})
-        if not isinstance(values, Failure):
-            return cast("list[Any]", values)
+        return self._values({"item": self._view(item)})
+
+    def values_of_each(self, item: Any, indexes: Sequence[int]) -> list[list[Any]]:
+        """Return what `values` gives, for each of these elements of the field `each_of`, which has to hold a list."""
+        seen = self._view(item)
+        elements = seen[self._each_of]
+        return [self._values({"item": seen, "each": elements[index]}) for index in indexes]
+
+    def _values(self, given: dict[str, Any]) -> list[Any]:
+        try:
+            values = self._eval(data=given).plain_value()
+        except RuntimeError:  # It ran out of the budget for loops.
+            values = None
+        if values.__class__ is list:
+            return values
         # It says nothing about the other expressions: ask them one at a time, of an item that is converted once.
-        activation = _env("item").Activation({"item": item})
-        return [_value(expression, activation=activation) for expression in self._single]
+        activation = _env(*self._names).Activation(given)
+        return [_value(expression, activation) for expression in self._single]
 
 
 def listing(sources: Sequence[str]) -> str:
@@ -64,9 +109,14 @@ def mapping(sources: Mapping[str, str]) -> str:
     return "{" + ", ".join(f'"{name}": {enclosed(source)}' for name, source in sources.items()) + "}"
 
 
+def every(field: str, source: str) -> str:
+    """Return an expression that gives whether `source` is true for `each` element of the item's `field`, if there."""
+    # Not `item.field`, a syntax error for a field called `in`; and the checker lets nobody walk an index without dyn().
+    return f'!("{field}" in item) || dyn(item["{field}"]).all(each, {enclosed(source)})'
+
+
 def over(field: str, source: str) -> str:
     """Return an expression that gives what `source` gives for `each` element of the item's `field`, if it is there."""
-    # Not `item.field`, a syntax error for a field called `in`; and the checker lets nobody walk an index without dyn().
     return f'"{field}" in item ? dyn(item["{field}"]).map(each, {enclosed(source)}) : []'
 
 
@@ -85,17 +135,21 @@ def _compiled(source: str, *names: str) -> Any:
     try:
         return _env(*names).compile(source)
     except RuntimeError as error:
-        raise ExpressionError(_reason(str(error))) from None
+        raise _explained(str(error)) from None
 
 
-def _reason(text: str) -> str:
+def _tree(compiled: Any) -> Tree:
+    return syntax.read(syntax.field(compiled.serialize(), _ENVELOPE))
+
+
+def _explained(text: str) -> ExpressionError:
     place = _PLACE.search(text)
-    return f"line {place[1]}, column {place[2]}: {place[3]}" if place else text
+    return ExpressionError(place[3], int(place[1]), int(place[2])) if place else ExpressionError(text)
 
 
-def _value(expression: Any, **given: Any) -> Any:
+def _value(expression: Any, activation: Any) -> Any:
     try:
-        value = expression.eval(**given)
+        value = expression.eval(activation=activation)
     except RuntimeError as error:  # Of all failures, only running out of the budget for loops is raised.
         return Failure(str(error))
     plain = value.plain_value()

@@ -6,6 +6,7 @@ come first: where the rule set says so, conditions see a map of the text and its
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,36 +17,58 @@ from app.rules.findings import pointer
 #: Returns the map for a text, or None for a text that is nothing of the kind: conditions then see the bare text.
 Read = Callable[[str], dict[str, Any] | None]
 
+#: Texts of one field whose facts are kept ready: an import repeats its codes and many of its amounts.
+REMEMBERED = 1_024
+#: Longer texts are read anew, so that what is kept has a bound.
+LONGEST_REMEMBERED = 40
+
 _READERS: Mapping[str, Read] = {"decimal": amounts.read, "currency": currencies.read}
 
 
+@dataclass(slots=True)
 class Facts:
-    """Which texts of an item have facts."""
+    """Which texts have facts: a value itself, those in its fields, those in its elements."""
 
-    def __init__(self, kinds: Mapping[str, Any], lists: Mapping[str, frozenset[str]]) -> None:
-        """Take `kinds`, from pointers like `/currency` or `/surcharges/*/currency` to `"decimal"`, `"currency"` or
-        `{"listed": name of one of lists, "first": characters that are the code}`. Raises RuleSetError.
-        """
-        self._fields: dict[str, Read] = {}
-        self._lists: dict[str, dict[str, Read]] = {}
-        for place, kind in kinds.items():
-            read = _reader(place, kind, lists)
-            match place.split("/"):
-                case ["", field, "*", inner]:
-                    self._lists.setdefault(field, {})[inner] = read
-                case ["", field]:
-                    self._fields[field] = read
+    read: Read | None = None
+    fields: dict[str, "Facts"] = field(default_factory=dict)
+    elements: "Facts | None" = None
+    _kept: dict[str, Any] = field(default_factory=dict)
 
-    def seen(self, item: Any) -> Any:
-        """Return `item` as conditions see it. The item itself stays as it is."""
-        if not isinstance(item, dict):
-            return item
-        seen = _told(item, self._fields)
-        for field, readers in self._lists.items():
-            elements = seen.get(field)
-            if isinstance(elements, list):
-                seen[field] = [_told(each, readers) if isinstance(each, dict) else each for each in elements]
-        return seen
+    def told(self, text: str) -> Any:
+        """Return the map of `text` and its facts, or `text` itself when it has none. Do not change it."""
+        kept = self._kept.get(text)
+        return self._new(text) if kept is None else kept
+
+    def _new(self, text: str) -> Any:
+        facts = self.read(text) if self.read else None
+        found = text if facts is None else facts
+        if len(text) <= LONGEST_REMEMBERED:
+            if len(self._kept) >= REMEMBERED:  # To start over is cheaper than to know which one was used last.
+                self._kept.clear()
+            self._kept[text] = found
+        return found
+
+    def at(self, step: str) -> "Facts":
+        """Return the facts of a field, or for `*` of the elements, from now on a part of these."""
+        if step != "*":
+            return self.fields.setdefault(step, Facts())
+        self.elements = self.elements or Facts()
+        return self.elements
+
+
+def compiled(kinds: Mapping[str, Any], lists: Mapping[str, frozenset[str]]) -> Facts:
+    """Return the facts of an item. `kinds` leads from pointers like `/currency` or `/surcharges/*/currency` to
+    `"decimal"`, `"currency"` or `{"listed": name of one of lists, "first": characters that are the code}`.
+
+    Raises RuleSetError.
+    """
+    facts = Facts()
+    for place, kind in kinds.items():
+        here = facts
+        for step in place.split("/")[1:]:
+            here = here.at(step)
+        here.read = _reader(place, kind, lists)
+    return facts
 
 
 def listed(codes: frozenset[str], first: int | None, text: str) -> dict[str, Any]:
@@ -53,18 +76,11 @@ def listed(codes: frozenset[str], first: int | None, text: str) -> dict[str, Any
     return {"text": text, "listed": text[:first] in codes}
 
 
-def _told(item: dict[str, Any], readers: Mapping[str, Read]) -> dict[str, Any]:
-    told = item.copy()
-    for field, read in readers.items():
-        text = told.get(field)
-        if isinstance(text, str):
-            told[field] = read(text) or text
-    return told
-
-
 def _reader(place: str, kind: Any, lists: Mapping[str, frozenset[str]]) -> Read:
     if isinstance(kind, str):
         return _READERS[kind]
     if kind["listed"] not in lists:
-        raise RuleSetError(f"/facts{pointer([place])}: there is no table called {kind['listed']}")
+        raise RuleSetError(
+            f"/facts{pointer([place])}: there is no table called {kind['listed']}", pointer=f"/facts{pointer([place])}"
+        )
     return partial(listed, lists[kind["listed"]], kind.get("first"))

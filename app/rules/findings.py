@@ -1,11 +1,11 @@
-"""A finding: one thing that is wrong with an item, at one place in it.
+"""A finding: one thing that is wrong with an item, at one place in it, and where that is known, what to write instead.
 
 It carries a code and params, never text, so that a stored finding can be read in any language later.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from app.rules import catalogue
 
@@ -18,12 +18,47 @@ LONGEST_LIST = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What would make one finding go away, as an operation of JSON Patch (RFC 6902). Nothing applies it unasked.
+
+    `replace` puts `value` in the place of what is at `path`; `move` takes what is at `from_` to `path`, for a field
+    whose name is misspelt. Both are JSON Pointers into the item. `confidence` is between 0 and 1, `reason` one of
+    `trim`, `case`, `number`, `near_miss`: what they mean, and how sure each is, stands in `app.rules.suggestions`.
+    """
+
+    op: Literal["replace", "move"]
+    path: str
+    value: JSON
+    confidence: float
+    reason: str
+    from_: str | None = None
+
+    def operation(self) -> dict[str, JSON]:
+        """Return the operation as JSON; a reader of RFC 6902 (§3) ignores the two members it does not know."""
+        told: dict[str, JSON] = {"op": self.op}
+        if self.op == "move":
+            told["from"] = self.from_
+        told["path"] = self.path
+        if self.op == "replace":
+            told["value"] = self.value
+        return told | {"confidence": self.confidence, "reason": self.reason}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """Return the suggestion whose `operation` is `told`."""
+        return cls(
+            told["op"], told["path"], told.get("value"), told["confidence"], told["reason"], from_=told.get("from")
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong. Only findings of severity `error` make an item invalid.
 
     `pointer` is a JSON Pointer (RFC 6901) to the value; for a missing property, to where it should be. `code` is
-    stable: `schema.<JSON Schema keyword>`, `rule.<rule id>`, `rule.eval_error` or `item.<…>`. `rule_id` names the rule
-    in the rule set: a rule's id, or the schema keyword as a URI fragment such as `#/properties/amount/pattern`.
+    stable; `app.rules.catalogue` lists every one. `rule_id` names the rule in the rule set: a rule's id, the schema
+    keyword as a URI fragment such as `#/properties/amount/pattern`, or the place of a fact such as `/origin`; empty
+    when none of these is at fault.
     """
 
     pointer: str
@@ -31,18 +66,25 @@ class Finding:
     severity: Severity
     params: dict[str, JSON]
     rule_id: str
+    suggestion: Suggestion | None = None
 
-    def message(self, own: Mapping[str, str] | None = None) -> str:
-        """Return the English text for this finding.
+    def message(self, texts: catalogue.Texts | None = None, language: str = catalogue.ENGLISH) -> str:
+        """Return the text for this finding in `language`, in English where there is none in that.
 
-        `own` is `RuleSet.messages` of the rule set that found it; without it the built-in rule sets' texts are used.
+        `texts` is `RuleSet.messages` of the rule set that found it; without it the built-in rule sets' texts are used.
         """
-        return catalogue.render(self.code, self.params, own)
+        return catalogue.render(self.code, self.rule_id, self.params, texts, language)
 
 
 def pointer(path: Iterable[str | int]) -> str:
     """Return `path` as a JSON Pointer (RFC 6901): `["a/b", 0]` is `/a~1b/0`, the whole item is the empty string."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def steps(pointer: str) -> list[str]:
+    """Return the unescaped reference tokens of a JSON Pointer (RFC 6901 §3): `/a~1b/0` is `["a/b", "0"]`."""
+    plain = pointer.split("/")[1:]
+    return [step.replace("~1", "/").replace("~0", "~") for step in plain] if "~" in pointer else plain
 
 
 def clip(params: Mapping[str, Any]) -> dict[str, JSON]:

@@ -1,6 +1,6 @@
-"""What no rule can read: text that is not Unicode, integers beyond 64 bits, nesting beyond reason.
+"""What no rule can read: text that is not Unicode, integers beyond 64 bits, nesting and size beyond reason.
 
-JSON allows all three (RFC 8259 §6, §8.2, §9) but the engines below do not: one of them crashes the process. Asking
+JSON allows all four (RFC 8259 §6, §8.2, §9) but the engines below do not: one of them crashes the process. Asking
 orjson to write the item costs half a microsecond and answers yes or no; the slow search happens only after a no.
 """
 
@@ -14,16 +14,19 @@ from app.rules.findings import Finding, pointer
 #: What orjson can write, and far below the nesting that would overflow the CEL engine's stack.
 DEEPEST = 254
 
+#: Bytes of JSON. A rate has some 400; what rules can cost is reckoned in items of this size (see expression_cost).
+LARGEST_ITEM = 262_144
+
 _Path = tuple[str | int, ...]
 
 
-def illegible(item: Any) -> Finding | None:
+def illegible(item: Any, *, largest: int = LARGEST_ITEM) -> Finding | None:
     """Return the first thing in `item` that the engines cannot read, or None when they can read it all."""
     try:
-        orjson.dumps(item)
+        size = len(orjson.dumps(item))
     except TypeError:
         return _culprit(item)
-    return None
+    return None if size <= largest else Finding("", "item.too_large", "error", {"limit": largest}, "")
 
 
 def _culprit(item: Any) -> Finding:

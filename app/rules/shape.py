@@ -3,20 +3,33 @@
 Patterns take linear time whatever they are, formats are checked, and a schema cannot make us fetch anything.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import getitem
 from typing import Any
 
 import jsonschema_rs
+import orjson
 
 from app.rules.errors import RuleSetError
-from app.rules.findings import Finding, clip, pointer
+from app.rules.findings import JSON, Finding, clip, pointer
+from app.rules.schema_cost import weight
+
+#: Bytes that a compiled pattern may take.
+LARGEST_PATTERN = 1_048_576
+
+#: Bytes of an item times the options of the longest `enum`, up to which all breaches are worked out.
+MOST_WORK = 2_000_000
 
 #: Keywords that speak of several properties at once: each gets a finding that points at it.
 _UNEXPECTED = {"additionalProperties", "unevaluatedProperties"}
 #: Params that hold errors, schemas or values in the library's own form: no use to a reader of findings.
 _INNER = {"context", "schema", "unexpected", "error", "message"}
+#: Keywords whose params are the same for every item, so that they are worked out once for each place in the schema.
+_STEADY = {
+    "enum", "type", "pattern", "format", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
+}  # fmt: skip
 
 
 class Shape:
@@ -24,23 +37,60 @@ class Shape:
 
     def __init__(self, schema: dict[str, Any] | bool) -> None:
         """Compile `schema`. Raises RuleSetError: not a schema, unknown format, bad pattern, `$ref` to elsewhere."""
+        self._weight = weight(schema)
+        #: By place in the schema: what is the same in all findings from there.
+        self._steady: dict[tuple[str | int, ...], tuple[str, dict[str, JSON], str]] = {}
         try:
             self._validator = jsonschema_rs.Draft202012Validator(
                 schema,
                 validate_formats=True,
                 ignore_unknown_formats=False,
-                pattern_options=jsonschema_rs.RegexOptions(),
+                pattern_options=jsonschema_rs.RegexOptions(size_limit=LARGEST_PATTERN),
                 offline=True,
             )
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
-            raise RuleSetError(f"schema: {_explained(error)}") from None
+            place = pointer(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else ""
+            raise RuleSetError(f"schema: {_explained(error)}", pointer=f"/schema{place}") from None
+
+    def fits(self, item: Any) -> bool:
+        """Return whether `item` breaks nothing: faster than looking for breaches, and most items have none."""
+        return self._validator.is_valid(item)
 
     def findings(self, item: Any) -> Iterator[Finding]:
         """Yield one finding per breach, all of severity `error`."""
-        if self._validator.is_valid(item):  # Faster than looking for errors, and most items have none.
-            return
-        for error in self._validator.iter_errors(item):
-            yield from _findings(error, item)
+        if not self.fits(item):
+            yield from self.breaches(item)
+
+    def breaches(self, item: Any) -> Iterator[Finding]:
+        """Yield the findings of an item that does not fit; only the first one when there could be too many to count."""
+        for error in self._errors(item):
+            path = tuple(error.schema_path)
+            steady = self._steady.get(path)
+            if steady:
+                code, params, rule_id = steady
+                yield Finding(_place(error.instance_path), code, "error", params.copy(), rule_id)
+                continue
+            for finding in _findings(error, item):
+                if error.kind.name in _STEADY:
+                    self._steady[path] = finding.code, finding.params.copy(), finding.rule_id
+                yield finding
+
+    def _errors(self, item: Any) -> Iterable[jsonschema_rs.ValidationError]:
+        # The library works out every error before it gives the first one, and a large list can have a hundred thousand.
+        if len(orjson.dumps(item)) * self._weight <= MOST_WORK:
+            return self._validator.iter_errors(item)
+        try:
+            self._validator.validate(item)
+        except jsonschema_rs.ValidationError as error:
+            return [error]
+        return []
+
+
+def _place(path: list[str | int]) -> str:
+    """Return what `pointer` does, sooner for a plain field."""
+    if len(path) == 1 and isinstance(name := path[0], str) and "/" not in name and "~" not in name:
+        return f"/{name}"
+    return pointer(path)
 
 
 def _findings(error: jsonschema_rs.ValidationError, item: Any) -> Iterator[Finding]:

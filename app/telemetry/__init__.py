@@ -1,1 +1,1 @@
-"""What the platform says about itself: log lines and metrics."""
+"""What the platform says about itself: log lines, metrics, errors and traces."""

@@ -94,4 +94,4 @@ def renderers(log_format: LogFormat) -> list[Processor]:
 
 def blot(_logger: WrappedLogger, _method: str, line: str) -> str:
     """Return the line with every token in it made unreadable."""
-    return tokens.SHAPE.sub(tokens.BLOT, line)
+    return tokens.blot(line)

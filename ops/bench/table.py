@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _HEAD = ("what", "ours", "beside it", "figure", "bar", "")
-_BEGIN, _END = "<!-- broker figures begin -->", "<!-- broker figures end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +62,33 @@ class Row:
 
 def plain(rows: Sequence[Row]) -> str:
     """Return the table for a terminal."""
-    lines = [_HEAD, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
+    return aligned([_HEAD, *(row.cells() for row in rows)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Return a table of any texts, its head first, for a terminal."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 
-def renew(readme: Path, facts: Sequence[str], rows: Sequence[Row]) -> None:
-    """The table between the file's markers is this one. Raises ValueError when the markers are not there."""
-    lines = [_HEAD, ("---",) * len(_HEAD), *(row.cells() for row in rows)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    block = f"{_BEGIN}\n{'; '.join(facts)}.\n\n{table}\n{_END}"
-    renewed, places = re.subn(f"{_BEGIN}.*{_END}", lambda _: block, readme.read_text(), flags=re.DOTALL)
+def renew(readme: Path, facts: Sequence[str], rows: Sequence[Row], *, of: str = "broker") -> None:
+    """The table between the file's markers for `of` is this one. Raises ValueError when the markers are not there."""
+    put(readme, f"{'; '.join(facts)}.\n\n{marked([_HEAD, *(row.cells() for row in rows)])}", of=of)
+
+
+def marked(lines: Sequence[Sequence[str]]) -> str:
+    """Return a table of any texts, its head first, in Markdown."""
+    head, *rest = lines
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rest))
+
+
+def put(readme: Path, text: str, *, of: str) -> None:
+    """The text is between the file's markers for `of`. Raises ValueError when the markers are not there."""
+    begin, end = f"<!-- {of} figures begin -->", f"<!-- {of} figures end -->"
+    block = f"{begin}\n{text}\n{end}"
+    renewed, places = re.subn(f"{begin}.*{end}", lambda _: block, readme.read_text(), flags=re.DOTALL)
     if places != 1:
         raise ValueError(f"{readme} has no place for the figures")
     readme.write_text(renewed)

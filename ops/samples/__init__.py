@@ -16,11 +16,15 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row as a JSON item, the rule set to check it with, and every finding to expect, as (pointer, code)."""
+    """One row as a JSON item, the rule set to check it with, and every finding to expect, as (pointer, code).
+
+    `suggested` are suggestions to expect among others: what to write instead of the value at a pointer.
+    """
 
     ruleset: str
     item: Item
     expected: frozenset[tuple[str, str]]
+    suggested: frozenset[tuple[str, str]]
 
 
 def load() -> tuple[Sample, ...]:
@@ -33,6 +37,10 @@ def samples(sheet: Sheet) -> tuple[Sample, ...]:
     rows = items(sheet, (HERE / sheet.rows_file).read_text(encoding="utf-8"))
     answers = [orjson.loads(line) for line in (HERE / sheet.answers_file).read_bytes().splitlines()]
     return tuple(
-        Sample(sheet.ruleset, row, frozenset((pointer, code) for pointer, code in answer["findings"]))
+        Sample(sheet.ruleset, row, _pairs(answer["findings"]), _pairs(answer["suggested"]))
         for row, answer in zip(rows, answers, strict=True)
     )
+
+
+def _pairs(lists: list[list[str]]) -> frozenset[tuple[str, str]]:
+    return frozenset((pointer, text) for pointer, text in lists)

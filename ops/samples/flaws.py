@@ -5,22 +5,29 @@ keeps the engine from looking at the conditions between fields, so `expected` fo
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ops.samples.dice import Dice
 
 Row = dict[str, str]
+#: (pointer, code)
 Findings = frozenset[tuple[str, str]]
+#: (pointer, what to write there instead)
+Suggested = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One kind of flaw. `touches` are the headers that it reads or writes: two flaws of a row must not share any."""
+    """One kind of flaw. `touches` are the headers that it reads or writes: two flaws of a row must not share any.
+
+    `suggested` must be among the suggestions that come with the findings; most flaws leave open whether there are any.
+    """
 
     name: str
     touches: frozenset[str]
     findings: Findings
     spoil: Callable[[Row, Dice], None]
+    suggested: Suggested = frozenset()
 
     @property
     def of_form(self) -> bool:
@@ -29,9 +36,18 @@ class Flaw:
 
 def expected(flaws: Iterable[Flaw]) -> Findings:
     """Return the findings of a row with these flaws."""
+    return frozenset().union(*(flaw.findings for flaw in seen(flaws)))
+
+
+def suggested(flaws: Iterable[Flaw]) -> Suggested:
+    """Return suggestions that a row with these flaws must bring."""
+    return frozenset().union(*(flaw.suggested for flaw in seen(flaws)))
+
+
+def seen(flaws: Iterable[Flaw]) -> list[Flaw]:
+    """Return those flaws of a row that the engine gets to see."""
     flaws = list(flaws)
-    of_form = [flaw for flaw in flaws if flaw.of_form]
-    return frozenset().union(*(flaw.findings for flaw in of_form or flaws))
+    return [flaw for flaw in flaws if flaw.of_form] or flaws
 
 
 def cell(name: str, header: str, texts: tuple[str, ...], pointer: str, code: str) -> Flaw:
@@ -49,6 +65,11 @@ def cells(
     """Return the flaw of having one of `variants`, texts by header, in a row whose `reads` cells must stay good."""
     touches = frozenset(reads).union(*variants)
     return Flaw(name, touches, frozenset(findings), lambda row, dice: row.update(dice.pick(variants)))
+
+
+def mended(name: str, header: str, text: str, pointer: str, code: str, instead: str) -> Flaw:
+    """Return the flaw of having `text` in one cell, for which `instead` must be suggested."""
+    return replace(cell(name, header, (text,), pointer, code), suggested=frozenset({(pointer, instead)}))
 
 
 def copied(name: str, source: str, target: str, findings: Iterable[tuple[str, str]]) -> Flaw:

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from ops.samples.dice import Dice
-from ops.samples.flaws import Flaw, Row, cell, cells, copied, whole
+from ops.samples.flaws import Flaw, Row, cell, cells, copied, mended, whole
 from ops.samples.sheets import FREIGHT, SURCHARGES
 
 HEADERS = (*FREIGHT, *(f"S{n} {part}" for n in range(1, SURCHARGES + 1) for part in ("Code", "Amount", "Currency")))
@@ -106,11 +106,18 @@ FLAWS: tuple[Flaw, ...] = (
     cells("zero_for_not_offered", ({"Rate": "0", "Min Rate": ""},), {("/amount", "rule.amount_not_positive")}),
     cells("negative", ({"Rate": "-250", "Min Rate": ""},), {("/amount", "rule.amount_not_positive")}),
     cells("min_above_rate", ({"Rate": "900", "Min Rate": "1100"},), {("/min_amount", "rule.min_above_amount")}),
+    cells(
+        "min_cents_of_yen",
+        ({"Rate": "120000", "Min Rate": "90000.50", "Currency": "JPY"},),
+        {("/min_amount", "rule.min_too_precise")},
+    ),
+    mended("german_amount", "Rate", "2.450,50", "/amount", "schema.pattern", "2450.50"),
     cell("transit_range", "Transit (days)", ("14-16", "ca. 20", "2 weeks"), "/transit_days", "schema.type"),
     cell("transit_zero", "Transit (days)", ("0",), "/transit_days", "schema.minimum"),
     cell("transit_minutes", "Transit (days)", ("20160",), "/transit_days", "schema.maximum"),
     # currencies
     cell("lower_case_currency", "Currency", ("usd", "eur", "Usd"), "/currency", "schema.pattern"),
+    mended("padded_currency", "Currency", " USD", "/currency", "schema.pattern", "USD"),
     cell("currency_symbol", "Currency", ("US$", "€", " USD"), "/currency", "schema.pattern"),
     cell("blank_currency", "Currency", ("",), "/currency", "schema.required"),
     cells(
@@ -129,6 +136,7 @@ FLAWS: tuple[Flaw, ...] = (
     cell("country_for_code", "POL", ("Marocco", "China"), "/origin", "schema.pattern"),
     cell("via", "POD", ("Famagusta (via Mersin)", "NLRTM via SGSIN"), "/destination", "schema.pattern"),
     cell("spaced_code", "POL", ("CN SHA", "VN SGN"), "/origin", "schema.pattern"),
+    mended("lower_case_code", "POL", "vnsgn", "/origin", "schema.pattern", "VNSGN"),
     cell("unknown_country", "POL", ("UKFXT", "ZZSHA"), "/origin", "rule.origin_country_unknown"),
     cell("unknown_country_to", "POD", ("UKSOU", "XQRTM"), "/destination", "rule.destination_country_unknown"),
     copied("same_port", "POL", "POD", {("/destination", "rule.same_port")}),
@@ -142,6 +150,7 @@ FLAWS: tuple[Flaw, ...] = (
         {("/unit", "rule.unit_mismatch")},
     ),
     cell("lower_case_equipment", "Equipment", ("20gp", "40hc"), "/equipment", "schema.enum"),
+    mended("mistyped_equipment", "Equipment", "40HD", "/equipment", "schema.enum", "40HC"),
     cell("other_equipment", "Equipment", ("40HQ", "40' HC", "20DV"), "/equipment", "schema.enum"),
     cell("carrier_name", "Carrier", ("Maersk", "Hapag-Lloyd", "msc"), "/carrier", "schema.pattern"),
     cell("blank_contract", "Contract", ("",), "/contract", "schema.required"),
@@ -156,6 +165,13 @@ FLAWS: tuple[Flaw, ...] = (
         "mistyped_year",
         ({"Valid From": "2026-01-01", "Valid To": "2062-03-31"},),
         {("/valid_to", "rule.validity_long")},
+    ),
+    cells(
+        "first_day_unlikely",
+        ({"Valid From": "0205-10-01"}, {"Valid From": "1899-12-30"}),
+        {
+            ("/valid_from", "rule.year_unlikely"),
+        },
     ),
     cell(
         "other_date",
@@ -191,6 +207,11 @@ FLAWS: tuple[Flaw, ...] = (
         "surcharge_withdrawn_currency",
         ({"S1 Code": "BAF", "S2 Code": "THC", **_TWICE, "S2 Currency": "HRK"},),
         {("/surcharges/1/currency", "rule.surcharge_currency_withdrawn")},
+    ),
+    cells(
+        "surcharge_ending_currency",
+        ({"S1 Code": "BAF", "S2 Code": "THC", **_TWICE, "S2 Currency": "BGN", **_THIS_YEAR},),
+        {("/surcharges/1/currency", "rule.surcharge_currency_ends")},
     ),
     cells(
         "surcharge_cents_of_yen",

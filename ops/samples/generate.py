@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import orjson
 
-from ops.samples import HERE, freight, fx
+from ops.samples import HERE, freight, fx, prices
 from ops.samples.dice import Dice
-from ops.samples.flaws import Findings, Flaw, Row, expected
+from ops.samples.flaws import Findings, Flaw, Row, Suggested, expected, suggested
 
 SEED = 4217
 #: Every kind of flaw is in a sheet at least this often alone, so that each of its variants has a chance.
@@ -18,11 +18,12 @@ ALONE = 2
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A generated row, the names of its flaws, and what must be found in it."""
+    """A generated row, the names of its flaws, what must be found in it, and what must be suggested, among others."""
 
     row: Row
     flaws: tuple[str, ...]
     findings: Findings
+    suggested: Suggested
 
 
 def files() -> dict[str, bytes]:
@@ -32,6 +33,7 @@ def files() -> dict[str, bytes]:
         "freight": (freight.HEADERS, freight_rows(dice)),
         "freight_drifted": (freight.DRIFTED_HEADERS, drifted_rows(dice)),
         "fx": (fx.HEADERS, fx_rows(dice)),
+        "prices": (prices.HEADERS, price_rows(dice)),
     }
     rows = {f"{name}.csv": _csv(headers, made) for name, (headers, made) in sheets.items()}
     return rows | {f"{name}.findings.jsonl": _answers(made) for name, (_, made) in sheets.items()}
@@ -45,6 +47,11 @@ def freight_rows(dice: Dice) -> list[Made]:
 def fx_rows(dice: Dice) -> list[Made]:
     """Return the rows of the exchange rate sheet."""
     return _mixed(dice, fx.good_row, fx.FLAWS, good=30, pairs=8)
+
+
+def price_rows(dice: Dice) -> list[Made]:
+    """Return the rows of the price list."""
+    return _mixed(dice, prices.good_row, prices.FLAWS, good=40, pairs=15)
 
 
 def drifted_rows(dice: Dice) -> list[Made]:
@@ -71,7 +78,7 @@ def _pair(dice: Dice, flaws: Sequence[Flaw]) -> tuple[Flaw, ...]:
 def _spoiled(row: Row, flaws: tuple[Flaw, ...], dice: Dice) -> Made:
     for flaw in flaws:
         flaw.spoil(row, dice)
-    return Made(row, tuple(flaw.name for flaw in flaws), expected(flaws))
+    return Made(row, tuple(flaw.name for flaw in flaws), expected(flaws), suggested(flaws))
 
 
 def _shuffled(dice: Dice, chosen: list[tuple[Flaw, ...]]) -> Iterator[tuple[Flaw, ...]]:
@@ -88,7 +95,10 @@ def _csv(headers: Sequence[str], made: Sequence[Made]) -> bytes:
 
 
 def _answers(made: Sequence[Made]) -> bytes:
-    lines = ({"row": n, "flaws": each.flaws, "findings": sorted(each.findings)} for n, each in enumerate(made, 1))
+    lines = (
+        {"row": n, "flaws": each.flaws, "findings": sorted(each.findings), "suggested": sorted(each.suggested)}
+        for n, each in enumerate(made, 1)
+    )
     return b"".join(orjson.dumps(line) + b"\n" for line in lines)
 
 

@@ -12,10 +12,13 @@ from typing import Any
 
 Item = dict[str, Any]
 
-#: How many groups of surcharge columns a freight sheet has.
+#: How many groups of columns a freight sheet has for surcharges, and a price list for tiers.
 SURCHARGES = 2
+TIERS = 2
 
-_SURCHARGE = re.compile(r"S([0-9]) (Code|Amount|Currency)")
+#: Columns of which there are several groups: by their letter, the list that a group is an element of.
+_LISTS = {"S": "surcharges", "T": "tiers"}
+_GROUPED = re.compile(r"([ST])([0-9]) (Code|Amount|Currency|From|Price)")
 _INTEGER = re.compile(r"-?[0-9]{1,9}")
 
 
@@ -54,16 +57,35 @@ FREIGHT: Mapping[str, str] = {
     "Free Days": "free_days",
     "Remarks": "remarks",
 }
-FX: Mapping[str, str] = {"Date": "date", "Base": "base", "Quote": "quote", "Rate": "rate", "Source": "source"}
+FX: Mapping[str, str] = {
+    "Date": "date",
+    "Base": "base",
+    "Quote": "quote",
+    "Rate": "rate",
+    "Source": "source",
+    "Previous Date": "previous_date",
+    "Previous Rate": "previous_rate",
+}
+PRICES: Mapping[str, str] = {
+    "SKU": "sku",
+    "Description": "description",
+    "Unit": "unit",
+    "Per": "unit_quantity",
+    "Price": "price",
+    "Currency": "currency",
+    "Valid From": "valid_from",
+    "Valid To": "valid_to",
+}
 
 SHEETS = (
     Sheet("freight", "freight_rate", FREIGHT),
     Sheet("freight_drifted", "freight_rate", FREIGHT),
     Sheet("fx", "fx_rate", FX),
+    Sheet("prices", "price_list", PRICES),
 )
 
 #: Fields that are whole numbers where the cell has one; any other text stays text.
-_NUMBERS = {"transit_days", "free_days"}
+_NUMBERS = {"transit_days", "free_days", "unit_quantity", "min_quantity"}
 
 
 def items(sheet: Sheet, text: str) -> list[Item]:
@@ -73,18 +95,20 @@ def items(sheet: Sheet, text: str) -> list[Item]:
 
 def _item(sheet: Sheet, row: Mapping[str, str]) -> Item:
     filled = {header: cell for header, cell in row.items() if cell}
-    plain = {sheet.fields.get(header, header): cell for header, cell in filled.items() if not _SURCHARGE.match(header)}
+    plain = {sheet.fields.get(header, header): cell for header, cell in filled.items() if not _GROUPED.match(header)}
     item: Item = {field: _value(field, cell) for field, cell in plain.items()}
-    surcharges = _surcharges(filled)
-    return item | {"surcharges": surcharges} if surcharges else item
+    return item | _lists(filled)
 
 
-def _surcharges(row: Mapping[str, str]) -> list[dict[str, str]]:
-    groups: dict[str, dict[str, str]] = {}
+def _lists(row: Mapping[str, str]) -> dict[str, list[Item]]:
+    """Return the lists that the grouped columns of a row make."""
+    lists: dict[str, dict[str, Item]] = {}
     for header, cell in row.items():
-        if column := _SURCHARGE.match(header):
-            groups.setdefault(column[1], {})[column[2].lower()] = cell
-    return list(groups.values())
+        if column := _GROUPED.match(header):
+            letter, number, part = column.groups()
+            field = "min_quantity" if part == "From" else part.lower()
+            lists.setdefault(_LISTS[letter], {}).setdefault(number, {})[field] = _value(field, cell)
+    return {name: list(groups.values()) for name, groups in lists.items()}
 
 
 def _value(field: str, cell: str) -> str | int:

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.auth.scopes import Scope
 from app.database import Database
 from app.settings import Settings
 from tests.api.calls import bearer
@@ -67,3 +68,10 @@ def database(settings: Settings) -> Iterator[Database]:
 def auth(database: Database) -> dict[str, str]:
     """The headers of a caller who may send and read validations."""
     return bearer(issue_token(database))
+
+
+@pytest.fixture(scope="package")
+def author(database: Database) -> dict[str, str]:
+    """The headers of a caller who may write and read rule sets, and have items judged by them."""
+    scopes = [Scope.RULESETS_READ, Scope.RULESETS_WRITE, Scope.VALIDATIONS_READ, Scope.VALIDATIONS_WRITE]
+    return bearer(issue_token(database, client="author", scopes=scopes))

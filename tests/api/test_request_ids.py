@@ -9,6 +9,8 @@ from app.auth import tokens
 from app.platform import Platform
 from tests.api.calls import submit
 
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 def test_a_request_keeps_the_id_that_its_caller_gave(client: FlaskClient) -> None:
     assert client.get("/healthz", headers={"X-Request-Id": "extension-42"}).headers["X-Request-Id"] == "extension-42"
@@ -53,3 +55,29 @@ def test_the_id_is_in_the_log_lines_of_the_request(
     lines = [line for line in io.StringIO(capsys.readouterr().err) if "extension-42" in line]
     assert any("validation.accepted" in line for line in lines)
     assert any("http.answered" in line for line in lines)
+
+
+def test_the_callers_trace_is_in_the_log_lines_of_the_request_and_of_no_other(
+    client: FlaskClient, auth: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(client, {**auth, "traceparent": PARENT})
+    submit(client, auth)
+
+    answered = [line for line in io.StringIO(capsys.readouterr().err) if "http.answered" in line]
+    assert [PARENT[3:35] in line for line in answered] == [True, False]
+    assert "trace_id" not in answered[1]
+
+
+def test_of_the_callers_trace_only_the_ids_go_with_the_message(
+    app: Flask, client: FlaskClient, auth: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform: Platform = app.extensions["platform"]
+    sent: list[Message[None]] = []
+    monkeypatch.setattr(platform.broker, "enqueue", sent.append)
+
+    for traceparent in (PARENT, "01" + PARENT[2:] + "-" + tokens.make(), PARENT + "-more", "nonsense"):
+        submit(client, {**auth, "traceparent": traceparent, "tracestate": f"vendor={tokens.make()}"})
+    submit(client, auth)
+
+    assert [message.options.get("traceparent") for message in sent] == [PARENT, "01" + PARENT[2:], None, None, None]
+    assert not any("tracestate" in message.options for message in sent)

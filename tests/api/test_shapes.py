@@ -16,12 +16,15 @@ def test_what_is_answered_is_of_the_shape_that_is_described(
     app: Flask, client: FlaskClient, auth: dict[str, str], state: str
 ) -> None:
     platform: Platform = app.extensions["platform"]
-    accepted = submit(client, auth, item={"rate": "on req."})
+    # With something to fix, a suggestion that replaces, and one that moves.
+    item = {"date": "2026-11-20", "base": "EURO", "quote": " usd", "Rate": "1,5"}
+    accepted = submit(client, auth, item=item, autofix="safe")
     with platform.database.transaction() as session:
         if state == "done":
             request = requests.claim(session, UUID(accepted["id"]))
             assert request is not None
-            record(session, request, judge(platform.rulebook.get(session, request.ruleset), request.items))
+            ruleset = platform.rulebook.get(session, request.ruleset)
+            record(session, request, judge(ruleset, request.items, request.autofix))
         if state == "failed":
             requests.fail(session, UUID(accepted["id"]), "The rules broke down.")
 
@@ -31,3 +34,7 @@ def test_what_is_answered_is_of_the_shape_that_is_described(
     assert state_told["state"] == answer["state"] == state
     assert RequestState().validate(state_told) == {}
     assert Answer().validate(answer) == {}
+    if state == "done":
+        (told_of,) = answer["items"]
+        assert {each["suggestion"]["op"] for each in told_of["findings"] if "suggestion" in each} == {"replace", "move"}
+        assert "fixed" in told_of

@@ -115,8 +115,8 @@ def test_the_answer_has_a_verdict_for_each_item(client: FlaskClient, auth: dict[
     assert told(reply)["duration_ms"] >= 0
     assert told(reply)["finished_at"] >= told(reply)["created_at"]
     good, bad = told(reply)["items"]
-    assert good == {"index": 0, "verdict": "valid", "findings": []}
-    assert (bad["index"], bad["verdict"]) == (1, "invalid")
+    assert good == {"index": 0, "verdict": "valid", "next_action": "accept", "findings": []}
+    assert (bad["index"], bad["verdict"], bad["next_action"]) == (1, "invalid", "fix")
     for finding in bad["findings"]:
         assert set(finding) == {"pointer", "code", "severity", "params", "message", "rule_id"}
         assert finding["pointer"] == "/rate"

@@ -49,7 +49,7 @@ def test_what_is_public_is_so_on_purpose(app: Flask) -> None:
         if isinstance(guard.access(app.view_functions[rule.endpoint]), Public)
     }
 
-    assert public == {"/healthz", "/readyz", "/api/openapi.json"}
+    assert public == {"/healthz", "/readyz", "/api/openapi.json", "/oauth/token", "/.well-known/jwks.json"}
 
 
 def test_no_route_answers_without_a_token(app: Flask, client: FlaskClient) -> None:
@@ -128,7 +128,8 @@ def test_a_token_that_was_never_issued_is_refused(client: FlaskClient) -> None:
 def test_what_is_not_a_token_is_refused_before_the_database_is_asked(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
-    monkeypatch.setattr(Database, "transaction", lambda _: pytest.fail("the database was asked"))
+    for way in ("transaction", "autocommit"):
+        monkeypatch.setattr(Database, way, lambda _: pytest.fail("the database was asked"))
 
     for headers in (bearer(token), {"X-API-Key": token}):
         problem(client.post(VALIDATE, headers=headers), 401, "invalid_token")

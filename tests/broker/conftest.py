@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from broker import RedisStreamsBroker
+from tests.broker.processes import Start, starting
 from tests.broker.servers import Server, versions
 
 
@@ -89,3 +90,21 @@ def start_worker() -> Iterator[Callable[..., dramatiq.Worker]]:
 def worker(broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker]) -> dramatiq.Worker:
     """A running worker of eight threads."""
     return start_worker(broker)
+
+
+@pytest.fixture
+def start(server: Server) -> Iterator[Start]:
+    """Start worker processes, each the leader of a group; whatever is left at the end is killed."""
+    with starting(server.url) as start:
+        yield start
+
+
+@pytest.fixture
+def diary(redis_client: redis.Redis) -> Callable[[str], list[str]]:
+    """Read what the processes' actors wrote."""
+
+    def read(name: str) -> list[str]:
+        entries: Any = redis_client.lrange(name, 0, -1)
+        return [entry.decode() for entry in entries]
+
+    return read

@@ -77,11 +77,15 @@ def test_an_idle_consumer_returns_after_its_timeout(
 ) -> None:
     consumer = broker.consume("default", timeout=100)
     assert next(consumer) is None
-    began = time.monotonic()
 
-    assert next(consumer) is None
+    def idle() -> float:
+        began = time.monotonic()
+        assert next(consumer) is None
+        return time.monotonic() - began
 
-    assert 0.09 < time.monotonic() - began < 1
+    took = [idle() for _ in range(5)]
+
+    assert 0.09 < min(took) < 0.5
     consumer.close()
 
 
@@ -95,7 +99,7 @@ def test_it_is_woken_by_a_message(broker: RedisStreamsBroker, note: dramatiq.Act
         sent.append(time.monotonic())
         note.send(1)
 
-    for _ in range(5):
+    for _ in range(9):
         threading.Timer(0.05, send).start()
 
         message = fetch(consumer)
@@ -103,7 +107,8 @@ def test_it_is_woken_by_a_message(broker: RedisStreamsBroker, note: dramatiq.Act
         latencies.append(time.monotonic() - sent[-1])
         consumer.ack(message)
 
-    assert sorted(latencies)[2] < 0.02
+    # Asking again and again would be as quick by chance, and not so often.
+    assert sorted(latencies)[3] < 0.02
     consumer.close()
 
 
@@ -164,33 +169,38 @@ def test_requeued_messages_go_to_the_next_consumer_at_once_and_before_new_ones(
     taken = [fetch(staying) for _ in range(4)]
 
     assert args(taken) == [0, 1, 2, 3]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10, "nobody waits for a lease of 15 seconds"
     assert all(message.starts is None for message in taken), "an unstarted message has no starts to count"
     leaving.close()
     staying.close()
 
 
 def test_a_requeue_wakes_a_consumer_that_waits(
-    server: Server, broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], open_broker: Callable[..., Any]
+    server: Server,
+    broker: RedisStreamsBroker,
+    note: dramatiq.Actor[[int], None],
+    open_broker: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Half of a connection's patience of 5 s is the longest that a reader blocks then.
+    monkeypatch.setattr("broker.consumer._BLOCK_MS", 5_000)
     note.send(1)
     leaving = broker.consume("default", timeout=20)
     held = fetch(leaving)
     other = open_broker(server.url)
     other.actors = broker.actors
     other.declare_queue("default")
-    staying = other.consume("default", prefetch=4, timeout=1_000)
-    assert next(staying) is None
+    staying = other.consume("default", prefetch=4, timeout=5_000)
     requeued_at = []
 
     def requeue() -> None:
         requeued_at.append(time.monotonic())
         leaving.requeue([held])
 
-    threading.Timer(0.1, requeue).start()
+    threading.Timer(0.2, requeue).start()
     fetch(staying)
 
-    assert time.monotonic() - requeued_at[0] < 0.5
+    assert time.monotonic() - requeued_at[0] < 1.5
     leaving.close()
     staying.close()
 

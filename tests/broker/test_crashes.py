@@ -2,12 +2,8 @@
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 import redis
@@ -15,52 +11,10 @@ from dramatiq.message import Message
 
 from broker import RedisStreamsBroker
 from broker.keys import SHELF
-from ops import leash
 from tests.broker.looks import consumers, dead_letters, message, pending
-from tests.broker.servers import Server, versions, wait_for
-
-ROOT = Path(__file__).parents[2]
-
-Start = Callable[..., subprocess.Popen[bytes]]
-
-
-@pytest.fixture
-def start(server: Server) -> Iterator[Start]:
-    """Start worker processes, each the leader of a group; whatever is left at the end is killed."""
-    with ExitStack() as stack:
-
-        def start_one(*command: str, **variables: object) -> subprocess.Popen[bytes]:
-            command = command or (sys.executable, "-m", "tests.broker.program")
-            settings = {f"BROKER_{name.upper()}": str(value) for name, value in variables.items()}
-            child = subprocess.Popen(
-                [*leash.command(signal.SIGKILL), *command],
-                cwd=ROOT,
-                env={**os.environ, "BROKER_URL": server.url, **settings},
-                start_new_session=True,
-                stderr=subprocess.DEVNULL,
-            )
-            stack.callback(end, child)
-            return child
-
-        yield start_one
-
-
-def end(child: subprocess.Popen[bytes]) -> None:
-    """The process and all of its group are gone."""
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-
-
-@pytest.fixture
-def diary(redis_client: redis.Redis) -> Callable[[str], list[str]]:
-    """Read what the processes' actors wrote."""
-
-    def read(name: str) -> list[str]:
-        entries: Any = redis_client.lrange(name, 0, -1)
-        return [entry.decode() for entry in entries]
-
-    return read
+from tests.broker.processes import Start, end, tell
+from tests.broker.processes import command as installed
+from tests.broker.servers import versions, wait_for
 
 
 def send(broker: RedisStreamsBroker, actor: str, *args: object) -> Message[Any]:
@@ -89,11 +43,12 @@ def test_what_a_killed_worker_held_is_taken_over(
 def test_long_healthy_tasks_are_never_taken(
     broker: RedisStreamsBroker, start: Start, diary: Callable[[str], list[str]]
 ) -> None:
-    start(lease_ms=1_000)
-    send(broker, "hold", "long", 2.5)
-    send(broker, "spin", "busy", 2.5)
+    # Another would take them within a lease and a sweep, 4.2 s.
+    start(lease_ms=2_500)
+    send(broker, "hold", "long", 5.5)
+    send(broker, "spin", "busy", 5.5)
     wait_for(lambda: len(diary("started")) == 2)
-    start(lease_ms=1_000)
+    start(lease_ms=2_500)
 
     broker.join("default", timeout=20_000)
 
@@ -149,12 +104,12 @@ def test_a_worker_told_to_stop_finishes_what_runs_and_hands_back_the_rest(
     broker: RedisStreamsBroker, redis_client: redis.Redis, start: Start, diary: Callable[[str], list[str]]
 ) -> None:
     leaving = start(threads=1)
-    send(broker, "hold", "running", 0.7)
+    send(broker, "hold", "running", 3)
     wait_for(lambda: diary("started"))
     send(broker, "hold", "waiting", 0)
     wait_for(lambda: sum(pending(redis_client, broker).values()) == 2)
 
-    os.killpg(leaving.pid, signal.SIGTERM)
+    tell(leaving, signal.SIGTERM)
 
     assert leaving.wait(20) == 0
     assert diary("ended") == ["running"]
@@ -192,13 +147,13 @@ def test_dramatiqs_command_drains_however_often_it_is_told_to_stop(
     diary: Callable[[str], list[str]],
     command: str,
 ) -> None:
-    program = str(Path(sys.executable).parent / command)
+    program = installed(command)
     child = start(program, "tests.broker.program", "--processes", "1", "--threads", "2")
     send(broker, "hold", "running", 0.7)
     wait_for(lambda: diary("started"))
 
     for _ in range(3):
-        os.killpg(child.pid, signal.SIGTERM)
+        tell(child, signal.SIGTERM)
 
     assert child.wait(30) == 0
     assert diary("ended") == ["running"]
@@ -216,7 +171,7 @@ def test_a_message_that_runs_in_threads_or_greenlets_is_cancelled(
     command: str,
     actor: str,
 ) -> None:
-    program = str(Path(sys.executable).parent / command)
+    program = installed(command)
     child = start(program, "tests.broker.program", "--processes", "1", "--threads", "1")
     sent = send(broker, actor, "long", 600)
     wait_for(lambda: diary("started"))
@@ -225,7 +180,7 @@ def test_a_message_that_runs_in_threads_or_greenlets_is_cancelled(
     send(broker, "hold", "next", 0)
 
     wait_for(lambda: diary("ended"))
-    os.killpg(child.pid, signal.SIGTERM)
+    tell(child, signal.SIGTERM)
     assert child.wait(30) == 0
     assert diary("ended") == ["next"]
     assert dead_letters(redis_client, broker) == []
@@ -240,20 +195,23 @@ def test_dramatiqs_command_retries_is_on_time_and_stops_with_nothing_lost(
     diary: Callable[[str], list[str]],
     command: str,
 ) -> None:
-    program = str(Path(sys.executable).parent / command)
+    program = installed(command)
     child = start(program, "tests.broker.program", "--processes", "1", "--threads", "4")
     send(broker, "fail_once", "failed")
     wait_for(lambda: diary("ended") == ["failed"], what="the retry")
     broker.enqueue(message("hold", "delayed", 0), delay=100)
     wait_for(lambda: "delayed" in diary("ended"), what="the delayed message")
-    broker.enqueue(message("hold", "for another", 0), delay=3_000)
+    broker.enqueue(message("hold", "for another", 0), delay=60_000)
     send(broker, "hold", "running", 1)
     wait_for(lambda: "running" in diary("started"))
 
-    os.killpg(child.pid, signal.SIGTERM)
+    tell(child, signal.SIGTERM)
 
     assert child.wait(30) == 0
     assert diary("ended") == ["failed", "delayed", "running"]
+    (left,) = cast(list[bytes], redis_client.zrange(broker.keys("default").delayed, 0, -1))
+    # Nobody waits a minute here: it is due now.
+    redis_client.zadd(broker.keys("default").delayed, {left: 1})
     start(program, "tests.broker.program", "--processes", "1", "--threads", "4")
     wait_for(lambda: "for another" in diary("ended"), what="what was not due")
     broker.join("default", timeout=5_000)

@@ -84,7 +84,7 @@ def test_a_durable_redis_that_is_killed_loses_nothing(
 def test_a_redis_that_freezes_again_and_again_doubles_nothing_that_was_answered(
     own_server: Server, open_broker: OpenBroker, start_worker: StartWorker
 ) -> None:
-    broker = open_broker(own_server.url + "?socket_timeout=0.3")
+    broker = open_broker(own_server.url + "?socket_timeout=1")
     runs: Counter[int] = Counter()
 
     @dramatiq.actor(broker=broker, min_backoff=1, max_backoff=5)

@@ -76,7 +76,7 @@ def test_what_ended_while_redis_was_away_is_settled_when_it_is_back(
     own_server: Server, open_broker: OpenBroker, start_worker: StartWorker
 ) -> None:
     # A frozen Redis forgets nothing, so what was not settled would show.
-    broker = open_broker(own_server.url + "?socket_timeout=0.5")
+    broker = open_broker(own_server.url + "?socket_timeout=1")
     running, release = threading.Barrier(3), threading.Event()
 
     @dramatiq.actor(broker=broker, max_retries=0)
@@ -252,9 +252,10 @@ def test_a_due_message_waits_for_memory(
 ) -> None:
     runs = counting(broker)
     start_worker(broker)
-    broker.enqueue(message("note", 1), delay=100)
+    broker.enqueue(message("note", 1), delay=1_000)
     full()
-    time.sleep(0.3)
+    upcoming: Any = redis_client.zrange(broker.keys("default").delayed, 0, -1, withscores=True)
+    wait_for(lambda: redis_client.time()[0] * 1000 > upcoming[0][1] + 300, what="being due")
 
     assert runs[1] == 0
     assert redis_client.zcard(broker.keys("default").delayed) == 1

@@ -136,3 +136,34 @@ def test_what_breaks_in_the_getter_stops_no_message(broker: RedisStreamsBroker, 
 
     broker.join("default", timeout=10_000)
     assert seen == [None]
+
+
+def test_what_a_request_sends_belongs_to_its_callers_trace(broker: RedisStreamsBroker) -> None:
+    broker.add_middleware(TraceContext())
+
+    @dramatiq.actor
+    def note() -> None:
+        pass
+
+    assert trace.adopt(PARENT) == trace.Trace(PARENT)
+    assert note.send().options["traceparent"] == PARENT
+    assert trace.adopt(None) is None
+    assert "traceparent" not in note.send().options
+
+
+@pytest.mark.parametrize("given", [None, "", "nonsense", PARENT + "-more"])
+def test_a_malformed_trace_is_not_adopted_and_ends_the_one_before(given: str | None) -> None:
+    trace.adopt(PARENT)
+
+    assert trace.adopt(given) is None
+    assert trace.current() is None
+
+
+def test_only_the_ids_of_a_strangers_trace_are_adopted() -> None:
+    later = "01" + PARENT[2:]
+
+    adopted = trace.adopt(later + "-anything")
+    trace.adopt(None)
+
+    assert adopted == trace.Trace(later)
+    assert adopted.trace_id == PARENT[3:35]

@@ -47,6 +47,26 @@ def surcharge(**changes: Any) -> dict[str, Any]:
     return changed({"code": "BAF", "amount": "120.00", "currency": "USD"}, changes)
 
 
+def price(**changes: Any) -> dict[str, Any]:
+    """Return a good line of a price list, changed; a field changed to `...` is left out."""
+    good = {
+        "sku": "M6X20-A2",
+        "unit": "each",
+        "unit_quantity": 100,
+        "price": "12.40",
+        "currency": "EUR",
+        "tiers": [tier(), tier(min_quantity=5000, price="9.95")],
+        "valid_from": "2025-10-01",
+        "valid_to": "2026-09-30",
+    }
+    return changed(good, changes)
+
+
+def tier(**changes: Any) -> dict[str, Any]:
+    """Return a good lower price for more, changed."""
+    return changed({"min_quantity": 500, "price": "11.20"}, changes)
+
+
 def changed(good: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return `good` with `changes`, without those that are `...`."""
     return {field: value for field, value in (good | changes).items() if value is not ...}

@@ -7,6 +7,9 @@ import pytest
 from app.rules import compile_rules
 from tests.rules.makers import definition, found, rule
 
+#: Rules may walk these lists.
+BOUNDED = {"properties": {name: {"maxItems": 10} for name in ("lines", "list", "in")}}
+
 
 @pytest.mark.parametrize(
     ("expr", "reason"),
@@ -19,7 +22,6 @@ from tests.rules.makers import definition, found, rule
         ("item.a / (item.a - item.a) == 1", "divide by zero"),
         ("item.price.sign > 0", "Applying SELECT to non-message type"),
         ("item.fine.units < 1", 'Key not found in map : "units"'),
-        ("[1,2,3,4].all(a, [1,2,3].all(b, item.many.all(c, item.many.all(d, item.many.all(e, true)))))", "budget"),
     ],
 )
 def test_a_condition_that_cannot_be_evaluated_is_a_finding_of_its_own(expr: str, reason: str) -> None:
@@ -27,9 +29,7 @@ def test_a_condition_that_cannot_be_evaluated_is_a_finding_of_its_own(expr: str,
         definition(rules=[rule(expr=expr, severity="info")], facts={"/price": "decimal", "/fine": "decimal"})
     )
 
-    (finding,) = ruleset.check(
-        {"a": 1, "text": "abc", "none": None, "many": list(range(100)), "price": "abc", "fine": "0.0000001"}
-    )
+    (finding,) = ruleset.check({"a": 1, "text": "abc", "none": None, "price": "abc", "fine": "0.0000001"})
 
     assert (finding.code, finding.pointer, finding.severity, finding.rule_id) == (
         "rule.eval_error", "/a", "error", "small",
@@ -62,7 +62,7 @@ LIST_RULE = rule(
 
 
 def test_a_starred_pointer_asks_about_every_element() -> None:
-    ruleset = compile_rules(definition(rules=[LIST_RULE]))
+    ruleset = compile_rules(definition(schema=BOUNDED, rules=[LIST_RULE]))
 
     findings = ruleset.check({"limit": 5, "lines": [{"price": 7}, {"price": 4}, {"price": 5}]})
 
@@ -74,25 +74,36 @@ def test_a_starred_pointer_asks_about_every_element() -> None:
 
 @pytest.mark.parametrize("item", [{"limit": 5}, {"limit": 5, "lines": []}, {"limit": 5, "lines": [{"price": 1}]}])
 def test_a_list_that_is_missing_or_empty_or_good_passes(item: dict[str, Any]) -> None:
-    assert compile_rules(definition(rules=[LIST_RULE])).check(item) == ()
+    assert compile_rules(definition(schema=BOUNDED, rules=[LIST_RULE])).check(item) == ()
 
 
 @pytest.mark.parametrize("lines", [7, "abc", [{"price": 1}, {}], [1]])
 def test_elements_that_cannot_be_asked_are_an_error_at_the_list(lines: Any) -> None:
-    ruleset = compile_rules(definition(rules=[LIST_RULE]))
+    ruleset = compile_rules(definition(schema=BOUNDED, rules=[LIST_RULE]))
 
     assert found(ruleset, {"limit": 5, "lines": lines}) == {("/lines", "rule.eval_error")}
 
 
 def test_an_element_that_gives_no_bool_does_not_pass_for_true() -> None:
-    ruleset = compile_rules(definition(rules=[rule(expr="each", pointer="/list/*")]))
+    ruleset = compile_rules(definition(schema=BOUNDED, rules=[rule(expr="each", pointer="/list/*")]))
 
     assert found(ruleset, {"list": [True, 1, False]}) == {("/list/1", "rule.eval_error"), ("/list/2", "rule.small")}
     assert found(ruleset, {"list": [1]}) == {("/list/0", "rule.eval_error")}
 
 
+def test_params_are_those_of_the_element_that_breaks_the_rule() -> None:
+    halved = rule(expr="each < 5", pointer="/list/*", params={"half": "10 / (each - 6)", "first": "item.list[0]"})
+
+    findings = compile_rules(definition(schema=BOUNDED, rules=[halved])).check({"list": [1, 6, 8]})
+
+    assert [(finding.pointer, finding.params) for finding in findings] == [
+        ("/list/1", {}),
+        ("/list/2", {"half": 5, "first": 1}),
+    ]
+
+
 def test_a_list_field_may_be_called_as_a_word_of_the_language() -> None:
-    ruleset = compile_rules(definition(rules=[rule(expr="each > 0", pointer="/in/*")]))
+    ruleset = compile_rules(definition(schema=BOUNDED, rules=[rule(expr="each > 0", pointer="/in/*")]))
 
     assert found(ruleset, {"in": [1, 0]}) == {("/in/1", "rule.small")}
 

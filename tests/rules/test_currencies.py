@@ -20,7 +20,7 @@ TABLE = tables.read("iso4217")["currencies"]
 @pytest.mark.parametrize(
     ("code", "units"),
     [("USD", 2), ("EUR", 2), ("JPY", 0), ("KRW", 0), ("VND", 0), ("ISK", 0), ("KWD", 3), ("BHD", 3), ("IQD", 3),
-     ("CLF", 4), ("UYW", 4), ("XAU", None), ("BGN", None), ("ZZZ", None)],
+     ("CLF", 4), ("UYW", 4), ("MRU", 2), ("OMR", 3), ("CLP", 0), ("XAU", None), ("BGN", None), ("ZZZ", None)],
 )  # fmt: skip
 def test_minor_units_are_those_of_iso(code: str, units: int | None) -> None:
     assert currencies.read(code).get("minor_units") == units
@@ -33,6 +33,11 @@ def test_minor_units_are_those_of_iso(code: str, units: int | None) -> None:
 )  # fmt: skip
 def test_a_withdrawn_currency_has_a_last_day(code: str, last: str | None) -> None:
     assert currencies.read(code).get("until") == last
+
+
+@pytest.mark.parametrize(("code", "month"), [("BGN", "2026-01"), ("HRK", "2023-01"), ("SLL", "2023-12")])
+def test_a_withdrawn_currency_has_the_month_that_iso_gives(code: str, month: str) -> None:
+    assert TABLE[code]["withdrawn"] == month
 
 
 @pytest.mark.parametrize(

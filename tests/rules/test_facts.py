@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from app.rules.facts import Facts
+from app.rules.facts import compiled
+from app.rules.uses import Use
+from app.rules.views import view
 
-FACTS = Facts(
+FACTS = compiled(
     {
         "/price": "decimal",
         "/currency": "currency",
@@ -16,10 +18,11 @@ FACTS = Facts(
     },
     {"countries": frozenset({"NL"}), "kinds": frozenset({"base"})},
 )
+seen = view(Use(whole=True), FACTS)
 
 
 def test_a_text_is_seen_with_its_facts() -> None:
-    assert FACTS.seen({"price": "-1.5", "currency": "HRK", "port": "NLRTM", "other": "1.5"}) == {
+    assert seen({"price": "-1.5", "currency": "HRK", "port": "NLRTM", "other": "1.5"}) == {
         "price": {"text": "-1.5", "sign": -1, "decimals": 1, "units": -1_500_000},
         "currency": {"text": "HRK", "known": True, "until": "2022-12-31"},
         "port": {"text": "NLRTM", "listed": True},
@@ -28,7 +31,7 @@ def test_a_text_is_seen_with_its_facts() -> None:
 
 
 def test_texts_in_a_list_are_seen_with_their_facts() -> None:
-    assert FACTS.seen({"lines": [{"price": "0", "kind": "base"}, {"kind": "basel"}]}) == {
+    assert seen({"lines": [{"price": "0", "kind": "base"}, {"kind": "basel"}]}) == {
         "lines": [
             {
                 "price": {"text": "0", "sign": 0, "decimals": 0, "units": 0},
@@ -53,12 +56,12 @@ def test_texts_in_a_list_are_seen_with_their_facts() -> None:
     ],
 )
 def test_what_has_no_facts_is_seen_as_it_is(item: Any) -> None:
-    assert FACTS.seen(item) == item
+    assert seen(item) == item
 
 
 def test_the_item_itself_does_not_change() -> None:
     item = {"price": "1.5", "lines": [{"price": "2"}]}
 
-    FACTS.seen(item)
+    seen(item)
 
     assert item == {"price": "1.5", "lines": [{"price": "2"}]}

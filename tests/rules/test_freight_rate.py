@@ -59,6 +59,10 @@ def test_a_good_rate_has_no_findings(changes: dict[str, Any]) -> None:
         ({"valid_to": "31/12/2025"}, {("/valid_to", "schema.format")}),
         ({"valid_to": "2025-09-30"}, {("/valid_to", "rule.validity_reversed")}),
         ({"valid_to": "2052-12-31"}, {("/valid_to", "rule.validity_long")}),
+        ({"valid_from": "1899-12-30"}, {("/valid_from", "rule.year_unlikely")}),
+        ({"valid_from": "0000-01-01"}, {("/valid_from", "rule.year_unlikely")}),
+        ({"min_amount": "1000.505"}, {("/min_amount", "rule.min_too_precise")}),
+        ({"valid_to": "9999-12-31"}, {("/valid_to", "rule.validity_long")}),
         ({"transit_days": "14-16"}, {("/transit_days", "schema.type")}),
         ({"transit_days": 0}, {("/transit_days", "schema.minimum")}),
         ({"free_days": 91}, {("/free_days", "schema.maximum")}),
@@ -76,6 +80,7 @@ def test_a_good_rate_has_no_findings(changes: dict[str, Any]) -> None:
         ({"surcharges": [surcharge(currency="HRK")]}, {
             ("/surcharges/0/currency", "rule.surcharge_currency_withdrawn"),
         }),
+        ({"surcharges": [surcharge(currency="BGN")]}, {("/surcharges/0/currency", "rule.surcharge_currency_ends")}),
         ({"surcharges": [surcharge(currency="JPY")]}, {("/surcharges/0/amount", "rule.surcharge_too_precise")}),
         ({"surcharges": [surcharge(currency=...)]}, {("/surcharges/0/currency", "schema.required")}),
         ({"surcharges": [surcharge(code=f"C{chr(65 + n)}") for n in range(21)]}, {("/surcharges", "schema.maxItems")}),

@@ -1,5 +1,6 @@
 """Trace: what a worker logs can be found by the id of the HTTP request that caused it."""
 
+import logging
 from typing import Any
 
 import dramatiq
@@ -10,6 +11,9 @@ from app import messages
 from app.models.base import new_id
 from app.platform import Platform
 from app.validation import judge
+from broker import trace
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def test_the_request_id_goes_from_http_to_the_worker(
@@ -33,3 +37,37 @@ def test_the_request_id_goes_from_http_to_the_worker(
         "none of its own",
     ]
     assert all(bound["actor"] == messages.VALIDATE for bound in seen)
+
+
+class Whose(logging.Handler):
+    """Writes down whose work it is that each line is about, in the thread that logs it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.seen: dict[str, dict[str, Any]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen[record.name] = structlog.contextvars.get_contextvars()
+
+
+def test_the_lines_of_a_message_that_is_given_up_say_whose_it_was(
+    platform: Platform, running_worker: dramatiq.Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tasks.validation.judge", crash)
+    whose = Whose()
+    logging.getLogger().addHandler(whose)
+
+    trace.adopt(PARENT)
+    with structlog.contextvars.bound_contextvars(request_id="from-the-browser"):
+        platform.intake.accept(new_id(), client_id=new_id(), source="api", ruleset="fx_rate", items=[{}])
+    trace.adopt(None)
+    platform.broker.join(messages.VALIDATION_REQUESTS, timeout=10_000)
+    logging.getLogger().removeHandler(whose)
+
+    for logger in ("dramatiq.worker.WorkerThread", "dramatiq.middleware.retries.Retries", "tasks.failures"):
+        bound = whose.seen[logger]
+        assert (bound["request_id"], bound["trace_id"]) == ("from-the-browser", PARENT[3:35])
+        assert bound["actor"] == messages.VALIDATE

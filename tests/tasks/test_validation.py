@@ -12,7 +12,7 @@ from app import messages
 from app.database import Database
 from app.models import findings, requests, responses
 from app.models.base import new_id
-from app.models.requests import State
+from app.models.requests import Autofix, State
 from app.platform import Platform
 from app.redis import connect
 from app.settings import Settings
@@ -24,10 +24,12 @@ GOOD = {"date": "2026-11-20", "base": "EUR", "quote": "USD", "rate": "1.0842"}
 BAD = {**GOOD, "quote": "EUR"}
 
 
-def accept(platform: Platform, *items: Any) -> UUID:
+def accept(platform: Platform, *items: Any, autofix: Autofix | None = None) -> UUID:
     """Return the id of a new request for `fx_rate`."""
     request_id = new_id()
-    platform.intake.accept(request_id, client_id=new_id(), source="api", ruleset="fx_rate", items=items)
+    platform.intake.accept(
+        request_id, client_id=new_id(), source="api", ruleset="fx_rate", items=items, autofix=autofix
+    )
     return request_id
 
 
@@ -49,6 +51,23 @@ def test_a_request_gets_its_verdict_and_findings(platform: Platform, database: D
     assert (response.verdict, response.item_count, response.invalid_items) == ("invalid", 2, [1])
     assert {item for item, _ in found} == {1}
     assert state(database, request_id) is State.DONE
+
+
+def test_items_are_judged_as_their_safe_fixes_leave_them(platform: Platform, database: Database) -> None:
+    sloppy = {**GOOD, "base": " eur"}
+    request_id = accept(platform, GOOD, sloppy, BAD, autofix=Autofix.SAFE)
+
+    validate_one(platform, request_id)
+
+    with database.transaction() as session:
+        response = responses.find(session, request_id)
+        found = findings.of(session, request_id)
+        items = session.get_one(requests.Request, request_id).items
+    assert response is not None
+    assert response.invalid_items == [2]
+    assert response.fixed == {"1": GOOD}
+    assert [(item, each.code) for item, each in found if item == 1] == [(1, "fix.trim"), (1, "fix.upper")]
+    assert items == [GOOD, sloppy, BAD]
 
 
 def test_a_finished_request_is_not_checked_again(platform: Platform, database: Database) -> None:
@@ -109,7 +128,7 @@ def test_rules_that_crash_end_as_failed_and_the_waiter_is_told(
     running_worker: dramatiq.Worker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def crash(ruleset: Any, items: Any) -> Any:
+    def crash(*_: Any) -> Any:
         raise RuntimeError("the engine met item 4711")
 
     monkeypatch.setattr("tasks.validation.judge", crash)

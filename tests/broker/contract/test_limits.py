@@ -11,7 +11,7 @@ import pytest
 import redis
 from dramatiq.errors import RateLimitExceeded
 from dramatiq.middleware import AsyncIO, Shutdown, ShutdownNotifications, TimeLimit, TimeLimitExceeded
-from dramatiq.rate_limits import Barrier, BucketRateLimiter, WindowRateLimiter
+from dramatiq.rate_limits import Barrier, BucketRateLimiter, ConcurrentRateLimiter, WindowRateLimiter
 from dramatiq.rate_limits.backends import RedisBackend
 
 from broker import RedisStreamsBroker
@@ -59,6 +59,47 @@ def test_what_exceeds_its_rate_is_retried_until_all_is_done(
     assert refused
 
 
+def test_a_mutex_lets_one_of_many_pass(limits: Any, broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
+    mutex: Any = ConcurrentRateLimiter(limits, "mutex", limit=1)  # type: ignore[no-untyped-call]
+    passed: list[int] = []
+    refused: list[int] = []
+    release = threading.Event()
+
+    @dramatiq.actor
+    def work(number: int) -> None:
+        with mutex.acquire(raise_on_failure=False) as acquired:
+            (passed if acquired else refused).append(number)
+            if acquired:
+                assert release.wait(20)
+
+    for number in range(8):
+        work.send(number)
+    wait_for(lambda: len(passed) + len(refused) == 8)
+    release.set()
+    broker.join("default", timeout=10_000)
+    work.send(8)
+    broker.join("default", timeout=10_000)
+
+    assert len(refused) == 7
+    assert passed[1:] == [8], "it was released"
+
+
+def test_nobody_comes_to_a_barrier(limits: Any, broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
+    barrier: Any = Barrier(limits, "lonely", ttl=30_000)  # type: ignore[no-untyped-call]
+    assert barrier.create(parties=2)
+    assert not barrier.create(parties=10)
+    met = []
+
+    @dramatiq.actor
+    def meet() -> None:
+        met.append(barrier.wait(timeout=1_000))
+
+    meet.send()
+
+    broker.join("default", timeout=10_000)
+    assert met == [False]
+
+
 def test_tasks_meet_at_a_barrier(limits: Any, broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
     barrier: Any = Barrier(limits, "meeting", ttl=30_000)  # type: ignore[no-untyped-call]
     barrier.create(parties=2)
@@ -76,18 +117,24 @@ def test_tasks_meet_at_a_barrier(limits: Any, broker: RedisStreamsBroker, worker
     assert sorted(passed) == [1, 2]
 
 
+@pytest.mark.parametrize("whose", ["the actor's", "the message's"])
 def test_a_task_past_its_time_limit_is_interrupted(
-    server: Server, open_broker: Callable[..., RedisStreamsBroker], start_worker: StartWorker, redis_client: redis.Redis
+    server: Server,
+    open_broker: Callable[..., RedisStreamsBroker],
+    start_worker: StartWorker,
+    redis_client: redis.Redis,
+    whose: str,
 ) -> None:
     broker = open_broker(server.url)
     place = next(number for number, one in enumerate(broker.middleware) if isinstance(one, TimeLimit))
     broker.middleware[place] = TimeLimit(interval=20)
     interrupted = threading.Event()
+    limit: dict[str, Any] = {"time_limit": 100}
 
-    @dramatiq.actor(broker=broker, max_retries=0, time_limit=100)
+    @dramatiq.actor(broker=broker, max_retries=0, **(limit if whose == "the actor's" else {}))
     def spin() -> None:
         try:
-            until = time.monotonic() + 10
+            until = time.monotonic() + 20
             while time.monotonic() < until:
                 time.sleep(0.01)
         except TimeLimitExceeded:
@@ -96,12 +143,58 @@ def test_a_task_past_its_time_limit_is_interrupted(
 
     broker.emit_after("process_boot")
     start_worker(broker)
-    spin.send()
+    broker.enqueue(spin.message_with_options(**({} if whose == "the actor's" else limit)))
 
-    assert interrupted.wait(5)
-    broker.join("default", timeout=5_000)
+    assert interrupted.wait(10)
+    broker.join("default", timeout=10_000)
     (letter,) = dead_letters(redis_client, broker)
     assert letter["error"].startswith(b"TimeLimitExceeded")
+
+
+@pytest.mark.parametrize(
+    ("actors", "messages", "told"),
+    [(True, None, True), (True, False, False), (None, True, True), (False, True, True), (None, None, False)],
+)
+def test_a_task_is_told_of_the_shutdown_if_its_actor_or_message_asks_for_it(
+    broker: RedisStreamsBroker, actors: bool | None, messages: bool | None, told: bool
+) -> None:
+    started, release = threading.Event(), threading.Event()
+    heard, ended, done = [], [], []
+
+    @dramatiq.actor(notify_shutdown=actors, max_retries=0)
+    def work() -> None:
+        started.set()
+        try:
+            while not release.wait(0.01):
+                pass
+        except Shutdown:
+            heard.append(1)
+            raise
+        ended.append(1)
+
+    @dramatiq.actor(notify_shutdown=True)
+    def short() -> None:
+        done.append(1)
+
+    worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=20)
+    worker.start()
+    short.send()
+    broker.join("default", timeout=10_000)
+    own: dict[str, Any] = {} if messages is None else {"notify_shutdown": messages}
+    broker.enqueue(work.message_with_options(**own))
+    assert started.wait(10)
+
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    # The notification comes before threads are told to stop.
+    wait_for(lambda: not any(thread.running for thread in worker.workers), what="being told to stop")
+    if not told:
+        release.set()
+    stopping.join(20)
+    release.set()
+
+    assert (heard, ended, done) == (([1], [], [1]) if told else ([], [1], [1]))
+    broker.join("default", timeout=1_000)
 
 
 def test_a_task_is_told_of_the_shutdown_and_runs_again_elsewhere(

@@ -1,13 +1,14 @@
 """Results reach whoever waits for them: values, failures, of pipelines and of groups."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import dramatiq
 import pytest
-from dramatiq.middleware import GroupCallbacks
+from dramatiq.middleware import GroupCallbacks, Middleware, SkipMessage
 from dramatiq.rate_limits.backends import RedisBackend as LimiterBackend
-from dramatiq.results import ResultFailure, ResultMissing, Results
+from dramatiq.results import ResultFailure, ResultMissing, Results, ResultTimeout
 from dramatiq.results.backends import RedisBackend
 
 from broker import RedisStreamsBroker, Retries
@@ -66,6 +67,110 @@ def test_the_result_of_a_message_that_failed_for_good_says_why(
     with pytest.raises(ResultFailure, match="ValueError: never") as caught:
         sent.get_result(block=True, timeout=10_000)
     assert caught.value.orig_exc_type == "ValueError"
+
+
+def test_a_failure_is_given_as_often_as_it_is_asked_for(storing: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
+    @dramatiq.actor(store_results=True, max_age=1)
+    def work() -> None:
+        raise AssertionError
+
+    sent = work.send_with_options(delay=20)
+
+    for _ in range(2):
+        with pytest.raises(ResultFailure, match="SkipMessage: Message age limit exceeded"):
+            sent.get_result(block=True, timeout=10_000)
+    storing.join("default", timeout=10_000)
+    with pytest.raises(ResultFailure, match="SkipMessage: Message age limit exceeded"):
+        sent.get_result()
+
+
+def test_a_message_that_was_skipped_and_not_failed_has_no_result_but_an_end(
+    storing: RedisStreamsBroker, worker: dramatiq.Worker
+) -> None:
+    class Skipper(Middleware):
+        def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
+            raise SkipMessage("no")
+
+    storing.add_middleware(Skipper())
+
+    @dramatiq.actor(store_results=True)
+    def work() -> int:
+        raise AssertionError
+
+    sent = work.send()
+
+    assert sent.get_result(block=True, timeout=10_000) is None
+    assert sent.get_result() is None
+
+
+def test_a_result_that_is_not_there_yet_is_missing_and_waiting_for_it_times_out(
+    storing: RedisStreamsBroker, worker: dramatiq.Worker
+) -> None:
+    release = threading.Event()
+
+    @dramatiq.actor(store_results=True)
+    def work() -> int:
+        assert release.wait(20)
+        return 42
+
+    sent = work.send()
+
+    with pytest.raises(ResultMissing):
+        sent.get_result()
+    with pytest.raises(ResultTimeout):
+        sent.get_result(block=True, timeout=100)
+    release.set()
+    assert sent.get_result(block=True, timeout=10_000) == 42
+
+
+def test_a_result_can_be_had_from_its_backend_and_from_whoever_knows_the_message(
+    storing: RedisStreamsBroker, backend: RedisBackend, worker: dramatiq.Worker
+) -> None:
+    @dramatiq.actor(store_results=True)
+    def work() -> dict[str, list[int]]:
+        return {"numbers": [1, 2]}
+
+    sent = work.send()
+
+    assert backend.get_result(sent, block=True, timeout=10_000) == {"numbers": [1, 2]}
+    assert sent.get_result(backend=backend) == {"numbers": [1, 2]}
+    assert dramatiq.Message.decode(sent.encode()).get_result() == {"numbers": [1, 2]}
+
+
+def test_results_without_a_backend_are_asked_for_in_vain(broker: RedisStreamsBroker) -> None:
+    @dramatiq.actor
+    def work() -> None:
+        """Never run here."""
+
+    with pytest.raises(RuntimeError, match="backend"):
+        work.send().get_result()
+
+
+def test_a_result_that_nobody_stores_is_warned_of_unless_it_is_piped_on(
+    broker: RedisStreamsBroker, backend: RedisBackend, worker: dramatiq.Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    @dramatiq.actor
+    def nothing(*numbers: int) -> None:
+        pass
+
+    @dramatiq.actor
+    def one() -> int:
+        return 1
+
+    nothing.send()
+    composition.pipeline([one.message(), nothing.message()]).run()
+    broker.join("default", timeout=10_000)
+    assert "discarded" not in caplog.text
+
+    one.send()
+    broker.join("default", timeout=10_000)
+    assert "Consider adding the Results middleware" in caplog.text
+    caplog.clear()
+
+    broker.add_middleware(results(backend=backend))
+    one.send()
+    broker.join("default", timeout=10_000)
+    assert "the value has been discarded" in caplog.text
 
 
 def test_nothing_is_stored_for_actors_that_do_not_ask_for_it(

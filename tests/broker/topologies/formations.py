@@ -49,7 +49,7 @@ class SentinelServer(Server):
         self.folder.mkdir(parents=True)
         lines = [
             f"sentinel monitor {MASTER} 127.0.0.1 {master.port} {quorum}",
-            f"sentinel down-after-milliseconds {MASTER} 400",
+            f"sentinel down-after-milliseconds {MASTER} 1000",
             f"sentinel failover-timeout {MASTER} 2000",
         ]
         (self.folder / "sentinel.conf").write_text("\n".join(lines))
@@ -117,7 +117,7 @@ def cluster(folder: Path) -> Iterator[Formation]:
 
 
 def _node(bus: int) -> list[str]:
-    own = ["--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "800"]
+    own = ["--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000"]
     return [*own, "--cluster-replica-validity-factor", "0", *_EAGER]
 
 

@@ -1,30 +1,13 @@
 import json
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from click.testing import Result
 from flask import Flask
 
 from app.auth import tokens
 from app.models import access
 from app.platform import Platform
-from app.settings import Settings
-from tests.applications import application
-from tests.conftest import scratch_database
-
-
-@pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    """The application on this test's own database."""
-    with application(settings) as app:
-        yield app
-
-
-def run(app: Flask, *words: str) -> Result:
-    """Return how a command ended."""
-    return app.test_cli_runner().invoke(args=words)
+from tests.cli.calls import run
 
 
 def create(app: Flask, *more: str) -> Result:
@@ -35,18 +18,6 @@ def valid(app: Flask, token: str) -> access.Token | None:
     platform: Platform = app.extensions["platform"]
     with platform.database.transaction() as session:
         return access.valid_token(session, tokens.digest(token))
-
-
-def test_a_release_says_what_it_did_and_has_nothing_to_do_the_second_time(
-    settings: Settings, postgres_url: str
-) -> None:
-    with scratch_database(postgres_url) as empty, application(replace(settings, database_url=empty)) as app:
-        first, second = run(app, "release"), run(app, "release")
-
-    assert (first.exit_code, second.exit_code) == (0, 0), first.output
-    assert "rule set fx_rate@1 published" in first.stdout
-    assert "partition" in first.stdout
-    assert len(second.stdout.splitlines()) == 1
 
 
 def test_a_token_is_printed_alone_and_works(app: Flask) -> None:
@@ -107,14 +78,3 @@ def test_a_revoked_token_is_refused_and_listed_as_such(app: Flask) -> None:
     again = run(app, "tokens", "revoke", told["id"])
     assert again.exit_code == 1
     assert told["id"] in again.stderr
-
-
-def test_a_database_that_is_away_ends_a_command_with_a_sentence(settings: Settings) -> None:
-    away = replace(settings, database_url="postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-
-    with application(away) as app:
-        results = [run(app, *words) for words in (["release"], ["tokens", "list"])]
-
-    for result in results:
-        assert result.exit_code == 1
-        assert result.stderr.splitlines()[-1] == "Error: The database cannot be reached right now."

@@ -1,41 +1,16 @@
-"""Commands of the command line: `flask --app wsgi release` and `flask --app wsgi tokens …`.
+"""`flask tokens …`: make, list and revoke the tokens of clients."""
 
-What a command has to tell goes to standard output, log lines to standard error.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import cast
 from uuid import UUID
 
 import click
-from flask import Flask, current_app
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import AppGroup
 
 from app import json
-from app import release as releases
 from app.auth import tokens
 from app.auth.scopes import Scope
-from app.errors import AppError
+from app.cli.terminal import plainly, platform
 from app.models import access
-from app.platform import Platform
-
-
-def install(app: Flask) -> None:
-    """Give `app` its commands."""
-    app.cli.add_command(release)
-    app.cli.add_command(group)
-
-
-@click.command
-@with_appcontext
-def release() -> None:
-    """Make the database ready for this release. Safe to repeat."""
-    with plainly():
-        for line in releases.run(platform().settings, platform().database):
-            click.echo(line)
-
 
 group = AppGroup("tokens", help="Make, list and revoke the tokens of clients.")
 
@@ -101,17 +76,3 @@ def state(token: access.Token, now: datetime) -> str:
     if token.revoked_at is not None:
         return "revoked"
     return "expired" if token.expires_at is not None and token.expires_at <= now else "valid"
-
-
-def platform() -> Platform:
-    """Return the platform of the application that the command was called on."""
-    return cast(Platform, current_app.extensions["platform"])
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    """Have an error that a person can act on end the command with its sentence, not with a traceback."""
-    try:
-        yield
-    except AppError as error:
-        raise click.ClickException(error.detail) from error

@@ -1,0 +1,55 @@
+"""Spans: the pieces of work that a trace shows, named where they are done. While nobody records them they cost nothing.
+
+No tracing library is known here: `app.telemetry.traces` records spans, in a process that has a collector's address.
+What is current (the span, the request's id) belongs to a `contextvars` context, so what one thread does for another has
+to run in the other's context, and a message says at its making where it comes from.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+import structlog
+
+from broker import trace
+
+_UNRECORDED: AbstractContextManager[None] = nullcontext()
+
+
+class Recorder(Protocol):
+    """Who records the spans of this process."""
+
+    def span(self, name: str, attributes: Mapping[str, str | int]) -> AbstractContextManager[object]:
+        """Return a block that is recorded as a part of what is going on."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Return what tells others to which span their work belongs: `traceparent`, `tracestate` (W3C)."""
+
+
+_recorder: Recorder | None = None
+
+
+def record(recorder: Recorder | None) -> None:
+    """Have the spans of this process recorded, or no more recorded, from now on."""
+    global _recorder
+    _recorder = recorder
+
+
+def span(name: str, **attributes: str | int) -> AbstractContextManager[object]:
+    """Return a block that is one span, with attributes that say nothing of any item. What it raises fails the span."""
+    recorder = _recorder
+    return _UNRECORDED if recorder is None else recorder.span(name, attributes)
+
+
+def headers() -> Mapping[str, str]:
+    """Return the W3C headers for what is sent from here. Without a recorder they are those that came in."""
+    recorder = _recorder
+    return trace.carried() if recorder is None else recorder.headers()
+
+
+def origin() -> dict[str, str]:
+    """Return the options of a message that say where it comes from: the HTTP request's id, and its trace."""
+    told = {name: value for name, value in headers().items() if value}
+    if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+        told["trace"] = request_id
+    return told

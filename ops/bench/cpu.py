@@ -1,0 +1,30 @@
+"""CPU time of a process with all its children, by proc(5). Linux only, in steps of a hundredth of a second."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def used_s(*roots: int) -> list[float]:
+    """Return the seconds that each process and its descendants have used, those that have ended included."""
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    ticks: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name, in brackets, may hold anything.
+            fields = path.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It has ended meanwhile, and its parent counts it.
+        pid = int(path.parent.name)
+        children[int(fields[1])].append(pid)
+        # utime and stime, and the same of children that were waited for.
+        ticks[pid] = sum(map(int, fields[11:15]))
+    return [_TICK_S * _sum(root, children, ticks) for root in roots]
+
+
+def _sum(root: int, children: dict[int, list[int]], ticks: dict[int, int]) -> int:
+    return ticks.get(root, 0) + sum(_sum(child, children, ticks) for child in children.get(root, ()))

@@ -1,0 +1,176 @@
+"""What one client has, no other ever sees: not by its id, its cursor or its key; the answer is that of nothing there.
+
+The routes are those of the application, whatever there are: one with a new kind of id fails here until it is said whose
+things of that kind are.
+"""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from app.api.tokens import URL as TOKEN
+from app.auth import guard
+from app.auth.scopes import Scope
+from app.database import Database
+from app.models.base import new_id
+from tests.api.calls import GOOD_RATE, VALIDATE, bearer, submit, told
+from tests.factories import issue_token
+
+#: Ids of things that a client has. What there is for each is in `theirs`.
+OWNED = frozenset({"request_id", "token_id"})
+#: Ids of what belongs to the platform: whoever has the scope sees all of them. Of comparisons, what they say of single
+#: requests is told to their maker alone, which their own tests prove.
+SHARED = frozenset({"name", "version", "comparison_id"})
+
+Auth = dict[str, str]
+
+
+def client_of(database: Database) -> Auth:
+    """Return the headers of a new client that may do everything."""
+    return bearer(issue_token(database, client=f"client-{uuid4()}", scopes=list(Scope)))
+
+
+@pytest.fixture
+def owner(database: Database) -> Auth:
+    """The headers of whoever has something."""
+    return client_of(database)
+
+
+@pytest.fixture
+def other(database: Database) -> Auth:
+    """The headers of somebody else, who may do everything too."""
+    return client_of(database)
+
+
+@pytest.fixture
+def theirs(client: FlaskClient, owner: Auth) -> dict[str, str]:
+    """What the owner has: an id of each kind."""
+    made = told(client.post("/api/tokens", json={"name": "theirs", "scopes": ["validations:read"]}, headers=owner))
+    return {"request_id": submit(client, owner)["id"], "token_id": made["id"]}
+
+
+def placeholders(rule: Rule) -> set[str]:
+    return set(rule.arguments)
+
+
+def routes(app: Flask) -> list[tuple[str, str]]:
+    """Return path and method of every route that leads to something that a client has."""
+    return [
+        (rule.rule, method)
+        for rule in app.url_map.iter_rules()
+        if placeholders(rule) & OWNED
+        for method in sorted((rule.methods or set()) - {"OPTIONS"})
+    ]
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    """Return the path with the ids in the places of their names."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: ids[found[1]], path)
+
+
+def call(client: FlaskClient, method: str, path: str, auth: Auth) -> TestResponse:
+    """Return the answer, whose body, should it have no end, is not waited for."""
+    reply = client.open(path, method=method, headers=auth)
+    if reply.mimetype == "text/event-stream":
+        reply.close()
+    return reply
+
+
+def test_of_every_kind_of_id_it_is_known_whose_it_is(app: Flask) -> None:
+    kinds = {name for rule in app.url_map.iter_rules() for name in placeholders(rule)}
+
+    assert kinds - SHARED == OWNED
+
+
+def test_nobody_reaches_what_another_client_has(
+    app: Flask, client: FlaskClient, owner: Auth, other: Auth, theirs: dict[str, str]
+) -> None:
+    assert len(routes(app)) >= 6
+
+    for path, method in routes(app):
+        reply = call(client, method, filled(path, theirs), other)
+        nothing = call(client, method, filled(path, {name: str(new_id()) for name in OWNED}), other)
+
+        assert (reply.status_code, nothing.status_code) == (404, 404), f"{method} {path}"
+        if method != "HEAD":
+            assert alike(told(reply)) == alike(told(nothing)), f"{method} {path} tells that there is something"
+
+    for path, method in sorted(routes(app), key=lambda route: route[1] == "DELETE"):
+        assert call(client, method, filled(path, theirs), owner).status_code < 300, f"{method} {path}"
+
+
+def alike(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return the problem but for what differs from request to request."""
+    return {name: value for name, value in problem.items() if name != "request_id"}
+
+
+def lists(app: Flask) -> list[str]:
+    """Return the path of every list: what can be read, for a scope, without an id."""
+    return [
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if not rule.arguments
+        and "GET" in (rule.methods or ())
+        and isinstance(guard.access(app.view_functions[rule.endpoint]), Scope)
+    ]
+
+
+def test_no_list_has_anything_of_another_client(
+    app: Flask, client: FlaskClient, owner: Auth, other: Auth, theirs: dict[str, str]
+) -> None:
+    assert "/api/tokens" in lists(app)
+
+    for path in lists(app):
+        text = client.get(path, headers=other).text
+
+        assert not [found for found in theirs.values() if found in text], path
+
+
+def test_a_cursor_of_another_client_leads_to_nothing_of_that_client(
+    app: Flask, client: FlaskClient, owner: Auth, other: Auth
+) -> None:
+    requests = [submit(client, owner)["id"] for _ in range(3)]
+    body = {"name": "theirs", "scopes": ["validations:read"]}
+    tokens = [told(client.post("/api/tokens", json=body, headers=owner))["id"] for _ in range(3)]
+    tried = 0
+
+    for path in lists(app):
+        cursor = (client.get(path, query_string={"limit": 1}, headers=owner).get_json(silent=True) or {}).get("next")
+        if cursor is None:
+            continue
+        reply = client.get(path, query_string={"limit": 50, "cursor": cursor}, headers=other)
+        tried += 1
+
+        assert reply.status_code < 500, path
+        assert not [found for found in requests + tokens if found in reply.text], path
+    assert tried
+
+
+def test_a_key_that_another_client_has_used_is_free(
+    client: FlaskClient, database: Database, owner: Auth, other: Auth
+) -> None:
+    key = {"Idempotency-Key": f"key-{uuid4()}"}
+    mine = {"ruleset": "fx_rate", "item": GOOD_RATE}
+    first = client.post(VALIDATE, json=mine, headers={**owner, **key})
+
+    same = client.post(VALIDATE, json=mine, headers={**other, **key})
+    another = client.post(VALIDATE, json={**mine, "item": {}}, headers={**client_of(database), **key})
+
+    assert [reply.status_code for reply in (first, same, another)] == [202, 202, 202]
+    assert len({told(reply)["id"] for reply in (first, same, another)}) == 3
+
+
+def test_a_revoked_token_of_another_client_is_not_there_either(
+    client: FlaskClient, owner: Auth, other: Auth, theirs: dict[str, str]
+) -> None:
+    url = TOKEN.format(theirs["token_id"])
+    assert client.delete(url, headers=owner).status_code == 204
+
+    assert client.get(url, headers=other).status_code == 404
+    assert client.delete(url, headers=other).status_code == 404
