@@ -119,7 +119,7 @@ def key_of(jwk: object) -> Key | None:
     if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str) or jwk.get("use", "sig") != "sig":
         return None
     kind = jwk.get("kty")
-    if kind not in ALGORITHMS or jwk.get("alg", ALGORITHMS[kind]) != ALGORITHMS[kind]:
+    if not isinstance(kind, str) or kind not in ALGORITHMS or jwk.get("alg", ALGORITHMS[kind]) != ALGORITHMS[kind]:
         return None
     try:
         key = RSAKey.import_key(jwk) if kind == "RSA" else OKPKey.import_key(jwk)

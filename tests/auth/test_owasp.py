@@ -74,7 +74,7 @@ def test_2_broken_authentication(client: FlaskClient, database: Database) -> Non
     ]
     in_url = client.get(f"/api/validation/requests/0?access_token={good}")
 
-    assert all(not set(answer["detail"]) & {good, *bad} for answer in answers)
+    assert not any(each in answer["detail"] for answer in answers for each in (good, *bad))
     problem(in_url, 400, "token_misplaced")
     assert client.get("/api/validation/requests/0", headers=bearer(good)).status_code == 404
 
@@ -111,7 +111,7 @@ def test_4_unrestricted_resource_consumption(client: FlaskClient, settings: Sett
     problem(client.post(VALIDATE, json={**sent, "item": deep}, headers=everything), 400, "bad_request")
     problem(client.get("/api/tokens?limit=9999999999", headers=everything), 422, "invalid_request")
     problem(client.get("/api/tokens", headers=bearer("eyJ" + "x" * 100_000)), 401, "invalid_token")
-    problem(client.post("/oauth/token", data={"scope": "x" * 10_000}), 404, "jwt_off")
+    assert client.post("/oauth/token", data={"scope": "x" * 10_000}).status_code == 404
 
 
 def test_5_broken_function_level_authorization(app: Flask, client: FlaskClient, database: Database) -> None:
