@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from flask import Response, request
 
-from app.api import answers, bodies, idempotency, languages
+from app.api import answers, bodies, etags, idempotency, languages
 from app.api.current import caller, metrics, platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
@@ -85,21 +85,26 @@ def validate(submission: dict[str, Any]) -> Response:
 
 @validation.route("/requests/<request_id>", parameters=[REQUEST_ID])
 @scope(Scope.VALIDATIONS_READ)
-@validation.response(200, RequestState)
+@validation.doc(parameters=[etags.IF_NONE_MATCH])
+@validation.response(200, RequestState, headers=etags.ETAG)
+@validation.alt_response(304, description="Known already.", success=True)
 def state(request_id: str) -> Response:
     """See where a request is. Never waits."""
     with platform().database.autocommit() as session:
         found = answers.find(session, key(request_id), client_id=caller().client_id)
-        return bodies.write(answers.state(found))
+    return etags.sealed(request, bodies.write(answers.state(found)))
 
 
 @validation.route("/requests/<request_id>/result", parameters=[REQUEST_ID])
 @scope(Scope.VALIDATIONS_READ)
-@validation.doc(parameters=[WAIT, PREFER, languages.PARAMETER])
-@validation.response(200, Answer, headers=languages.HEADER, description="Done, or failed: the answer.")
+@validation.doc(parameters=[WAIT, PREFER, etags.IF_NONE_MATCH, languages.PARAMETER])
+@validation.response(
+    200, Answer, headers={**etags.ETAG, **languages.HEADER}, description="Done, or failed: the answer."
+)
 @validation.alt_response(
     202, schema=RequestState, headers=RETRY_AFTER, description="Still pending when the time was up.", success=True
 )
+@validation.alt_response(304, description="Known already.", success=True)
 def result(request_id: str) -> Response:
     """Read the answer to a request, waiting for it if asked to."""
     wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
@@ -107,7 +112,8 @@ def result(request_id: str) -> Response:
     with platform().hub.watch(read.request_id) as watch, metrics().waiting.track_inprogress(), span("wait"):
         answer = watch.until(read, timeout_s=wait.seconds)
     if answer is not None:
-        return bodies.write(answer, 200, {**wait.headers, **languages.headers(read.language)})
+        told = bodies.write(answer, 200, {**wait.headers, **languages.headers(read.language)})
+        return etags.sealed(request, told)
     return pending(read.seen, wait.headers)
 
 
