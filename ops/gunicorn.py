@@ -59,6 +59,9 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """The platform's threads run in this worker, and long polls are answered as soon as it is told to stop."""
+    from app.api import refusals  # The app is there by now, and everything is patched.
+
+    refusals.install()
     platform = worker.wsgi.extensions["platform"]
     platform.start()
     stop = signal.getsignal(signal.SIGTERM)

@@ -1,5 +1,7 @@
 """What only a real server in front of the application can show."""
 
+import json
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -29,3 +31,31 @@ def test_a_client_that_sends_too_much_is_told_so_and_not_cut_off(
     assert (reply.status_code, reply.json()["code"]) == (413, "body_too_large")
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert next_one.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"GET /healthz HTTP/9.9\r\n\r\n", 400, "bad_request"),
+        (b"GET /healthz HTTP/1.1\r\nAuthorization: Bearer " + b"x" * 10_000 + b"\r\n\r\n", 431, None),
+        (b"GET /" + b"x" * 5_000 + b" HTTP/1.1\r\n\r\n", 414, None),
+        (b"GET /healthz HTTP/1.1\r\nbad header: canary\r\n\r\n", 400, "bad_request"),
+    ],
+    ids=["version", "header", "path", "name"],
+)
+def test_what_the_server_refuses_by_itself_is_a_problem_too(
+    web: Web, sent: bytes, status: int, code: str | None
+) -> None:
+    url = httpx.URL(web.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=40) as connection:
+        connection.sendall(sent)
+        reply = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    head, _, body = reply.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: application/problem+json" in head
+    assert problem["status"] == status
+    assert problem["code"] == code or code is None
+    assert f"X-Request-Id: {problem['request_id']}".encode() in head
+    assert b"canary" not in reply
