@@ -9,6 +9,7 @@ from typing import Any, NoReturn, cast
 
 import marshmallow as ma
 from flask import Request, Response
+from gunicorn.http.errors import ParseException
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
@@ -16,7 +17,7 @@ from app import json
 from app.api import gzip
 from app.api.current import platform
 from app.api.problems import fault
-from app.errors import InvalidRequest
+from app.errors import BadRequest, InvalidRequest
 
 #: A body can be wrong in more ways than anybody wants to be told.
 MOST_FAULTS = 50
@@ -65,16 +66,22 @@ def content(request: Request, *, most: int) -> bytes:
     Raises:
         UnsupportedEncoding: it is compressed in another way than gzip.
         RequestEntityTooLarge: it has more than `most` bytes, whether or not its length was announced, or opened.
-        BadRequest: it is not the gzip that it is said to be.
+        BadRequest: it breaks off, or is not the gzip that it is said to be.
     """
     encoding = request.headers.get("Content-Encoding", IDENTITY).strip().lower()
     if encoding not in (IDENTITY, *gzip.NAMES):
         raise UnsupportedEncoding
     # Werkzeug cuts a chunked body off at its limit without a word, so that limit is one byte more than ours.
     request.max_content_length = most + 1
-    body = request.get_data()
+    try:
+        body = request.get_data()
+    except (ParseException, OSError):
+        raise BadRequest("The body breaks off, or is not cut into chunks as HTTP/1.1 has it.") from None
     if len(body) > most:
         raise RequestEntityTooLarge
+    # The server takes a connection that ends too soon for the end of the body; half a file must not pass for a whole.
+    if len(body) < (request.content_length or 0):
+        raise BadRequest("The body breaks off: it is shorter than its Content-Length.")
     return body if encoding == IDENTITY else gzip.inflate(body, most=most)
 
 
