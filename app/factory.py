@@ -8,6 +8,7 @@ from app.api import access_log, cors, openapi, problems, request_ids, security_h
 from app.api.comparisons import comparisons
 from app.api.drafts import drafts
 from app.api.health import health
+from app.api.history import history
 from app.api.oauth import oauth
 from app.api.openapi import description
 from app.api.reference import reference
@@ -90,6 +91,18 @@ def routes(app: Flask) -> None:
     """Add every route. Raises guard.Unguarded."""
     api = openapi.Api(app)
     openapi.describe_access(api)
-    for blueprint in (validation, reference, rulesets, drafts, trials, comparisons, tokens, oauth, health, description):
+    for blueprint in (
+        validation,
+        history,
+        reference,
+        rulesets,
+        drafts,
+        trials,
+        comparisons,
+        tokens,
+        oauth,
+        health,
+        description,
+    ):
         api.register_blueprint(blueprint)
     guard.verify(app)

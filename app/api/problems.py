@@ -60,6 +60,7 @@ KINDS: dict[type[errors.AppError], Kind] = {
     errors.InvalidClient: Kind(401, "The OAuth client is not known", {"WWW-Authenticate": BASIC}),
     errors.TooManyAttempts: Kind(429, "Too many attempts", {"Retry-After": "{retry_after_s}"}),
     errors.RequestNotFound: Kind(404, "There is no such request"),
+    errors.CursorMismatch: Kind(400, "The cursor is of another list"),
     errors.IdempotencyKeyInvalid: Kind(400, "The Idempotency-Key cannot be used"),
     errors.IdempotencyKeyReused: Kind(422, "The Idempotency-Key is taken"),
     errors.IdempotencyKeyBusy: Kind(409, "The same request is being worked on", AWAY),
