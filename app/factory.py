@@ -6,6 +6,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import cli
 from app.api import access_log, cors, openapi, problems, request_ids, security_headers, tracking
 from app.api.comparisons import comparisons
+from app.api.docs import docs
 from app.api.drafts import drafts
 from app.api.health import health
 from app.api.history import history
@@ -69,6 +70,7 @@ def configure(app: Flask, settings: Settings) -> None:
         API_TITLE="Rate Platform",
         API_VERSION=openapi.VERSION,
         OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={"info": {"description": openapi.INTRODUCTION}},
     )
     # A doubled slash is another path. Redirects would be the only answers that are neither success nor problem.
     app.url_map.merge_slashes = False
@@ -103,6 +105,7 @@ def routes(app: Flask) -> None:
         oauth,
         health,
         description,
+        docs,
     ):
         api.register_blueprint(blueprint)
     guard.verify(app)

@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import flask_smorest
 import marshmallow as ma
-from flask import Response, current_app
+from flask import Response, current_app, request
 from flask_smorest.utils import prepare_response
 from werkzeug.exceptions import HTTPException
 
-from app.api import bodies, problems
+from app.api import bodies, etags, problems
 from app.auth import guard
 from app.auth.guard import access, public
 from app.auth.scopes import Scope
 
 VERSION = "1"
+INTRODUCTION = (
+    "Rates are checked here by rule sets: send items, get a verdict with findings. A token goes into `Authorization: "
+    "Bearer …` or `X-API-Key`. Every answer that is not a success is a problem (RFC 9457) with a stable `code`, and "
+    "every answer has an `X-Request-Id`, which is in the logs, too. Bodies may come with `Content-Encoding: gzip`."
+)
 BEARER, API_KEY = "bearer", "api_key"
 
 
@@ -104,5 +109,9 @@ description = Blueprint("description", __name__, description="What this API can 
 @description.response(200, content_type="application/json")
 def openapi() -> Response:
     """Read this description."""
-    spec = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec
-    return bodies.write(spec.to_dict())
+    return etags.sealed(request, bodies.write(spec()))
+
+
+def spec() -> dict[str, Any]:
+    """Return the description of the current application."""
+    return dict(current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict())
