@@ -23,16 +23,16 @@ docs = Blueprint("docs", __name__, description="This page.")
 
 #: What may stand in a path item beside its operations.
 METHODS = ("get", "post", "put", "patch", "delete")
-#: How people read the limits of a value.
+#: How people read the limits of a value, which stands between the two.
 LIMITS = {
-    "minimum": "at least",
-    "maximum": "at most",
-    "minLength": "characters at least",
-    "maxLength": "characters at most",
-    "minItems": "entries at least",
-    "maxItems": "entries at most",
-    "pattern": "of the form",
-    "default": "by default",
+    "minimum": ("at least", ""),
+    "maximum": ("at most", ""),
+    "minLength": ("at least", "characters"),
+    "maxLength": ("at most", "characters"),
+    "minItems": ("at least", "of them"),
+    "maxItems": ("at most", "of them"),
+    "pattern": ("of the form", ""),
+    "default": ("else", ""),
 }
 QUOTED = re.compile(r"`([^`]+)`")
 
