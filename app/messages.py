@@ -23,6 +23,7 @@ COMPARE = "compare"
 RESCUE = "rescue"
 RESUME = "resume"
 MAKE_PARTITIONS = "make_partitions"
+FORGET_KEYS = "forget_keys"
 
 #: A tick of the clock that nobody took for this long is worth nothing: the next one has been sent.
 TICK_AGE_MS = 5_000
@@ -58,6 +59,11 @@ def resume() -> Message[None]:
 def make_partitions() -> Message[None]:
     """Return the message that has the months ahead made."""
     return _message(UPKEEP, MAKE_PARTITIONS)
+
+
+def forget_keys() -> Message[None]:
+    """Return the message that has old idempotency keys removed."""
+    return _message(UPKEEP, FORGET_KEYS)
 
 
 def _message(queue: str, actor: str, *args: str | int, **options: str | int | None) -> Message[None]:
