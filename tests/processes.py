@@ -26,10 +26,16 @@ START_TIMEOUT_S = 60.0
 
 
 def wait_for(condition: Callable[[], bool], *, timeout_s: float = 30.0, what: str = "the condition") -> None:
-    """Return once the condition is true. Raises TimeoutError, naming what was waited for."""
+    """Return once the condition is true. Raises TimeoutError, naming what was waited for.
+
+    It must have been false when it was looked at after that time: a machine that stood still meanwhile proves nothing.
+    """
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        is_late = time.monotonic() > deadline
+        if condition():
+            return
+        if is_late:
             raise TimeoutError(f"{what} did not come true within {timeout_s:g} s")
         time.sleep(0.02)
 

@@ -5,12 +5,17 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPResponse
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.api.calls import VALIDATE
-from tests.processes import Web, wait_for
+from app.auth.scopes import Scope
+from app.database import Database
+from app.settings import Settings
+from tests.api.calls import VALIDATE, bearer
+from tests.factories import issue_token
+from tests.processes import Web, environment, wait_for
 
 CHUNK = b" " * 65_536
 
@@ -64,3 +69,25 @@ def test_a_request_that_cannot_be_read_is_answered_by_a_problem_that_repeats_not
     assert "hunter2" not in text
     wait_for(lambda: web.says(problem["request_id"]), what="its line in the log")
     assert not web.says("hunter2")
+
+
+def test_a_token_that_one_process_revokes_is_refused_by_another_one_within_two_seconds(
+    web: Web, web_settings: Settings, tmp_path: Path
+) -> None:
+    database = Database.from_settings(web_settings, name="test")
+    admin = bearer(issue_token(database, client="revoking", scopes=[Scope.TOKENS_ADMIN, Scope.VALIDATIONS_READ]))
+    database.close()
+    with Web(environment(web_settings), tmp_path) as other:
+        made = httpx.post(
+            f"{web.url}/api/tokens", json={"name": "short", "scopes": ["validations:read"]}, headers=admin, timeout=40
+        ).json()
+
+        def status(process: Web) -> int:
+            url = f"{process.url}/api/validation/requests/0"
+            return httpx.get(url, headers=bearer(made["token"]), timeout=40).status_code
+
+        assert [status(web), status(other)] == [404, 404], "it was not believed"
+
+        assert httpx.delete(f"{web.url}{made['links']['self']}", headers=admin, timeout=40).status_code == 204
+
+        wait_for(lambda: [status(web), status(other)] == [401, 401], timeout_s=2, what="the refusal")
