@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from app import messages
 from app.comparison.chunk import Chunk
-from app.comparison.drafts import Drafts, compiled, pinned
+from app.comparison.drafts import Drafts
+from app.compiling import compiled, pinned
 from app.database import Database
 from app.errors import ComparisonEnded, ComparisonNotFound, ComparisonRunning, DraftNotFound, RuleSetInvalid
 from app.models import audit, comparisons, past, rulesets
