@@ -22,6 +22,8 @@ RESCUE_EVERY_S = 1
 RESUME_EVERY_S = 5
 #: How often the months ahead are looked at; far more often than needed, because nothing works without them.
 PARTITIONS_EVERY_H = 6
+#: How often comparisons that were kept long enough are removed.
+FORGET_EVERY_H = 1
 
 
 class Clock:
@@ -51,6 +53,7 @@ class Clock:
         scheduler.add_job(
             lambda: self.send(messages.make_partitions()), "interval", hours=PARTITIONS_EVERY_H, **options
         )
+        scheduler.add_job(lambda: self.send(messages.forget()), "interval", hours=FORGET_EVERY_H, **options)
         scheduler.add_job(lambda: self.send(messages.make_partitions()))
         return scheduler
 

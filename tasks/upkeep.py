@@ -1,4 +1,4 @@
-"""The upkeep actors: rescue of stranded requests and comparisons, partitions of the months ahead."""
+"""The upkeep actors: rescue of stranded requests and comparisons, partitions of the months ahead, end of old rows."""
 
 import dramatiq
 import structlog
@@ -41,3 +41,10 @@ def declare(platform: Platform) -> None:
         with patient(), platform.database.transaction() as session:
             for name in release.make_partitions(session.connection(), platform.settings):
                 log.info("partition.made", partition=name)
+
+    @dramatiq.actor(
+        broker=platform.broker, actor_name=messages.FORGET, queue_name=messages.UPKEEP, max_retries=0, priority=-1
+    )
+    def forget_comparisons() -> None:
+        if gone := comparison.forget(platform.database, days=platform.settings.comparison_days):
+            log.info("comparison.forgotten", comparisons=gone)
