@@ -84,6 +84,8 @@ class Settings:
 
     #: Months of partitions that are made ahead of the present one.
     partition_months_ahead: int = 3
+    #: Days that a comparison is kept after its end.
+    comparison_days: int = 30
 
     log_format: LogFormat = "json"
     log_level: LogLevel = "info"
