@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,15 @@ import redis
 from redis.connection import ConnectionPool
 from redis.exceptions import ResponseError
 from redis.sentinel import SentinelConnectionPool
+
+from broker.client import Fresh
+
+pack: Callable[[tuple[bytes | str | int | float, ...]], bytes] | None
+try:
+    # redis-py packs with it too, but looks at every argument before.
+    from hiredis import pack_command as pack
+except ImportError:
+    pack = None
 
 #: A connection that was not used for this long may have been closed by Redis: the pool looks, in seconds.
 _RESTED_S = 0.01
@@ -58,8 +68,11 @@ def call(client: Any, *command: bytes | str | int | float) -> Any:
             return client.execute_command(*command)
     connection = kept.take()
     try:
-        connection.send_packed_command(connection.pack_command(*command), check_health=False)
-        reply = connection.read_response()
+        if isinstance(connection, Fresh):
+            reply = connection.exchange([pack(command)] if pack else connection.pack_command(*command))
+        else:
+            connection.send_packed_command(connection.pack_command(*command), check_health=False)
+            reply = connection.read_response()
     except ResponseError:
         kept.resting.append((connection, time.monotonic()))
         raise
