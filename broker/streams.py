@@ -26,6 +26,7 @@ from broker import client as clients
 from broker import dead, delays, keys, scripts, unique
 from broker.calls import call
 from broker.cancel import CancelRunning, Dropped, State, as_cancelled, withdraw
+from broker.codec import encode
 from broker.consumer import StreamConsumer
 from broker.errors import translated
 from broker.holding import Holding
@@ -36,7 +37,7 @@ from broker.message import Send, StreamMessage
 from broker.outage import Outage
 from broker.registry import Registry
 from broker.retries import Retries
-from broker.sending import Parcel, Placed, Shipment, encode, outcome, place
+from broker.sending import Parcel, Placed, Shipment, outcome, place
 from broker.turns import Turns
 
 #: How often `join` looks, in seconds.
