@@ -22,12 +22,13 @@ from redis.sentinel import SentinelConnectionPool
 
 from broker.client import Fresh
 
-pack: Callable[[tuple[bytes | str | int | float, ...]], bytes] | None
 try:
-    # redis-py packs with it too, but looks at every argument before.
-    from hiredis import pack_command as pack
+    import hiredis
 except ImportError:
-    pack = None
+    _pack: Callable[[Any], bytes] | None = None
+else:
+    # redis-py packs with it too, but looks at every argument before.
+    _pack = hiredis.pack_command
 
 #: A connection that was not used for this long may have been closed by Redis: the pool looks, in seconds.
 _RESTED_S = 0.01
@@ -68,10 +69,11 @@ def call(client: Any, *command: bytes | str | int | float) -> Any:
             return client.execute_command(*command)
     connection = kept.take()
     try:
+        packed = [_pack(command)] if _pack else connection.pack_command(*command)
         if isinstance(connection, Fresh):
-            reply = connection.exchange([pack(command)] if pack else connection.pack_command(*command))
+            reply = connection.exchange(packed)
         else:
-            connection.send_packed_command(connection.pack_command(*command), check_health=False)
+            connection.send_packed_command(packed, check_health=False)
             reply = connection.read_response()
     except ResponseError:
         kept.resting.append((connection, time.monotonic()))

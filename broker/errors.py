@@ -42,7 +42,7 @@ def translate(error: Exception) -> BrokerConnectionError | None:
     return None
 
 
-class translated:  # noqa: N801  # reads as what is true inside the `with`
+class translated:
     """Raise Dramatiq's error in place of Redis's, where trying again may help."""
 
     __slots__ = ()
