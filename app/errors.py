@@ -135,6 +135,12 @@ class IdempotencyKeyBusy(AppError):
     retryable = True
 
 
+class CursorMismatch(AppError):
+    """The cursor was handed out by a list with other filters."""
+
+    code = "cursor_mismatch"
+
+
 class Unauthenticated(AppError):
     """The request carries no token."""
 

@@ -4,10 +4,11 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli
-from app.api import access_log, openapi, problems, request_ids, security_headers, tracking
+from app.api import access_log, cors, openapi, problems, request_ids, security_headers, tracking
 from app.api.comparisons import comparisons
 from app.api.drafts import drafts
 from app.api.health import health
+from app.api.history import history
 from app.api.oauth import oauth
 from app.api.openapi import description
 from app.api.reference import reference
@@ -33,7 +34,7 @@ def create_app(settings: Settings) -> Flask:
 
     Raises:
         guard.Unguarded: a route does not say who may call it.
-        SettingsError: the keys of the JWTs cannot be used.
+        SettingsError: the keys of the JWTs, or the origins that may call, cannot be used.
     """
     logs.configure(settings)
     app = Flask("app", static_folder=None)
@@ -44,6 +45,7 @@ def create_app(settings: Settings) -> Flask:
     request_ids.install(app)
     tracking.install(app, Tracking.open(settings, process="web"))
     access_log.install(app)
+    cors.install(app, settings)  # Before the guard: a preflight has no token.
     security_headers.install(app)
     problems.install(app)
     app.extensions["metrics"] = Metrics.install(app)
@@ -89,6 +91,18 @@ def routes(app: Flask) -> None:
     """Add every route. Raises guard.Unguarded."""
     api = openapi.Api(app)
     openapi.describe_access(api)
-    for blueprint in (validation, reference, rulesets, drafts, trials, comparisons, tokens, oauth, health, description):
+    for blueprint in (
+        validation,
+        history,
+        reference,
+        rulesets,
+        drafts,
+        trials,
+        comparisons,
+        tokens,
+        oauth,
+        health,
+        description,
+    ):
         api.register_blueprint(blueprint)
     guard.verify(app)

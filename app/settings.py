@@ -58,6 +58,8 @@ class Settings:
     max_wait_s: int = 25
     #: How long an idempotency key stands for what was made for it.
     idempotency_keys_kept_h: int = 24
+    #: Origins of pages and browser extensions that may call, with spaces or commas between. Without, none may.
+    cors_origins: str = ""
     #: Proxies in front of the web process whose `X-Forwarded-*` headers may be believed.
     trusted_proxies: int = 0
 
