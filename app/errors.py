@@ -227,6 +227,20 @@ class TooManyAttempts(TokenRefused):
     retryable = True
 
 
+class TooManyRequests(AppError):
+    """A limit of requests is used up. `params["retry_after_s"]` seconds later there is room again."""
+
+    code = "too_many_requests"
+    retryable = True
+
+
+class TooManyWaiters(AppError):
+    """As many requests wait already as may wait at a time, of the client or of all."""
+
+    code = "too_many_waiters"
+    retryable = True
+
+
 class BadRequest(AppError):
     """The body cannot be taken as it is: not JSON, too deep, or with text that Postgres cannot store."""
 

@@ -4,7 +4,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli
-from app.api import access_log, cors, openapi, problems, request_ids, security_headers, tracking
+from app.api import access_log, cors, limits, openapi, problems, request_ids, seats, security_headers, tracking
 from app.api.comparisons import comparisons
 from app.api.docs import docs
 from app.api.drafts import drafts
@@ -52,6 +52,8 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["metrics"] = Metrics.install(app)
     app.before_request(platform.start)  # Threads do not survive a fork: the process that serves makes them.
     authorize(app, settings, platform.database)
+    limits.install(app, settings)
+    seats.install(app, settings)
     routes(app)
     cli.install(app)
     if settings.trusted_proxies:

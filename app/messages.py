@@ -9,7 +9,7 @@ from dramatiq import Message
 
 #: Single validations, for which somebody may be waiting.
 VALIDATION_REQUESTS = "validation_requests"
-#: The platform's own work: rescue, partitions.
+#: The platform's own work: rescue, partitions, what is kept for some days.
 UPKEEP = "upkeep"
 #: Chunks of comparisons, for which nobody waits: after everything else, and in a queue that can be paused alone.
 COMPARISONS = "comparisons"
@@ -24,6 +24,7 @@ RESCUE = "rescue"
 RESUME = "resume"
 MAKE_PARTITIONS = "make_partitions"
 FORGET_KEYS = "forget_keys"
+FORGET_COMPARISONS = "forget_comparisons"
 
 #: A tick of the clock that nobody took for this long is worth nothing: the next one has been sent.
 TICK_AGE_MS = 5_000
@@ -64,6 +65,11 @@ def make_partitions() -> Message[None]:
 def forget_keys() -> Message[None]:
     """Return the message that has old idempotency keys removed."""
     return _message(UPKEEP, FORGET_KEYS)
+
+
+def forget_comparisons() -> Message[None]:
+    """Return the message that has old comparisons removed."""
+    return _message(UPKEEP, FORGET_COMPARISONS)
 
 
 def _message(queue: str, actor: str, *args: str | int, **options: str | int | None) -> Message[None]:

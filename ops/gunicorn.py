@@ -18,7 +18,7 @@ from gunicorn.workers.base import Worker
 #: Where the processes of one gunicorn add up their metrics; prometheus_client reads it.
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
-worker_class = "gevent"
+worker_class = "ops.unreadable.Worker"
 #: Each long poll holds one.
 worker_connections = 10_000
 
@@ -59,9 +59,6 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """The platform's threads run in this worker, and long polls are answered as soon as it is told to stop."""
-    from app.api import refusals  # The app is there by now, and everything is patched.
-
-    refusals.install()
     platform = worker.wsgi.extensions["platform"]
     platform.start()
     stop = signal.getsignal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The upkeep actors: rescue of stranded requests and comparisons, months ahead, old idempotency keys."""
+"""The upkeep actors: rescue of stranded requests and comparisons, months ahead, end of old keys and comparisons."""
 
 from datetime import timedelta
 
@@ -51,3 +51,14 @@ def declare(platform: Platform) -> None:
         with patient(), platform.database.autocommit() as session:
             while forgotten := idempotency.forget(session, kept=kept):
                 log.info("idempotency_keys.forgotten", keys=forgotten)
+
+    @dramatiq.actor(
+        broker=platform.broker,
+        actor_name=messages.FORGET_COMPARISONS,
+        queue_name=messages.UPKEEP,
+        max_retries=0,
+        priority=-1,
+    )
+    def forget_comparisons() -> None:
+        if gone := comparison.forget(platform.database, days=platform.settings.comparison_days):
+            log.info("comparison.forgotten", comparisons=gone)

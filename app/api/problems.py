@@ -59,6 +59,8 @@ KINDS: dict[type[errors.AppError], Kind] = {
     # RFC 6749 §5.2: the scheme is the one that the OAuth client should have used.
     errors.InvalidClient: Kind(401, "The OAuth client is not known", {"WWW-Authenticate": BASIC}),
     errors.TooManyAttempts: Kind(429, "Too many attempts", {"Retry-After": "{retry_after_s}"}),
+    errors.TooManyRequests: Kind(429, "Too many requests", {"Retry-After": "{retry_after_s}"}),
+    errors.TooManyWaiters: Kind(429, "Too many requests are waiting", AWAY),
     errors.RequestNotFound: Kind(404, "There is no such request"),
     errors.CursorMismatch: Kind(400, "The cursor is of another list"),
     errors.IdempotencyKeyInvalid: Kind(400, "The Idempotency-Key cannot be used"),

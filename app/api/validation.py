@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from flask import Response, request
 
-from app.api import answers, bodies, etags, idempotency, languages
+from app.api import answers, bodies, etags, idempotency, languages, limits, seats
 from app.api.current import caller, metrics, platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
@@ -65,9 +65,10 @@ def validate(submission: dict[str, Any]) -> Response:
 
     One item, or a list of items, by one rule set. Once this has answered 2xx the items are stored and will be answered.
     """
-    wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
+    wait = seats.preferred(Wait.of(request, longest_s=platform().settings.max_wait_s))
     items = items_of(submission, most=platform().settings.max_items)
     once = idempotency.key(request, submission)
+    limits.charge(len(items) - 1)
     read = Reader(new_id())
     # Registered before anybody can work on the request, so that its end cannot be missed.
     with platform().hub.watch(read.request_id) as watch:
@@ -107,7 +108,7 @@ def state(request_id: str) -> Response:
 @validation.alt_response(304, description="Known already.", success=True)
 def result(request_id: str) -> Response:
     """Read the answer to a request, waiting for it if asked to."""
-    wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
+    wait = seats.needed(Wait.of(request, longest_s=platform().settings.max_wait_s))
     read = Reader(key(request_id))
     with platform().hub.watch(read.request_id) as watch, metrics().waiting.track_inprogress(), span("wait"):
         answer = watch.until(read, timeout_s=wait.seconds)
