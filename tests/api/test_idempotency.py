@@ -167,6 +167,16 @@ def test_a_key_that_cannot_be_one_is_refused(client: FlaskClient, auth: dict[str
     problem(post(client, auth, key), 400, "idempotency_key_invalid")
 
 
+def test_a_token_in_the_wrong_header_is_not_stored(
+    client: FlaskClient, database: Database, own: tuple[dict[str, str], UUID]
+) -> None:
+    auth, client_id = own
+
+    problem(post(client, auth, auth["Authorization"].removeprefix("Bearer ")), 400, "idempotency_key_invalid")
+
+    assert stored(database, client_id) == 0
+
+
 def test_a_key_may_be_as_long_as_is_said(client: FlaskClient, own: tuple[dict[str, str], UUID]) -> None:
     auth, _ = own
 
