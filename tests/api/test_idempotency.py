@@ -128,6 +128,19 @@ def test_many_at_once_make_one_request(app: Flask, database: Database, own: tupl
     assert stored(database, client_id) == 1
 
 
+def test_many_that_repeat_at_once_what_is_through_are_all_answered(
+    app: Flask, own: tuple[dict[str, str], UUID]
+) -> None:
+    auth, _ = own
+    first = post(app.test_client(), auth, "k")
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        replies = list(callers.map(lambda _: post(app.test_client(), auth, "k"), range(CALLERS)))
+
+    assert {reply.status_code for reply in replies} == {202}
+    assert {told(reply)["id"] for reply in replies} == {told(first)["id"]}
+
+
 def test_a_key_is_its_clients_own(client: FlaskClient, own: tuple[dict[str, str], UUID], auth: dict[str, str]) -> None:
     mine, _ = own
     key = str(new_id())
