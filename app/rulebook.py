@@ -14,14 +14,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import reference
+from app.database import Database
 from app.errors import UnknownRuleSet
 from app.models import rulesets
 from app.models.rulesets import PublishedRuleSet
-from app.rules import RuleSet, compile_rules
+from app.rules import RuleSet, catalogue, compile_rules
+from app.rules.catalogue import Texts
 from app.rules.ruleset import table_names
 
 #: What is published or loaded is the newest everywhere after at most this long.
 NEWEST_FOR_S = 1.0
+#: After so long one of those who come asks; the others go by what is known until he has the answer.
+ASK_AFTER_S = NEWEST_FOR_S / 2
 #: Compiled rule sets kept; the one used longest ago goes first.
 KEPT = 128
 
@@ -38,6 +42,10 @@ class Rulebook:
         self._tables: dict[str, frozenset[str]] = {}
         #: By kind and name: when it was asked, and the newest version.
         self._newest: dict[tuple[str, str], tuple[float, int]] = {}
+        #: The texts of each version's own rules.
+        self._texts: dict[str, Texts] = {}
+        #: By kind and name: when the newest version is asked for again.
+        self._ask_at: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
     def resolve(self, session: Session, name: str) -> str:
@@ -56,6 +64,32 @@ class Rulebook:
         if newest is None:
             raise _unknown(session, name)
         return f"{bare}@{newest}"
+
+    def named(self, database: Database, name: str) -> str:
+        """Return what `resolve` returns. Mostly that is known, and nobody is asked.
+
+        Raises:
+            UnknownRuleSet: nothing of that name and version is published.
+            DatabaseAway: it is not known, and cannot be asked right now.
+        """
+        if name in self._tables:
+            return name
+        newest = self._known("ruleset", name)
+        if newest is not None:
+            return f"{name}@{newest}"
+        with database.autocommit() as session:
+            return self.resolve(session, name)
+
+    def texts(self, database: Database, ref: str) -> Texts:
+        """Return the texts of the rules of exactly this version. Raises UnknownRuleSet, DatabaseAway."""
+        known = self._texts.get(ref)
+        if known is None:
+            with database.autocommit() as session:
+                known = catalogue.texts(self._definition(session, ref))
+            if len(self._texts) >= KEPT:
+                self._texts.clear()
+            self._texts[ref] = known
+        return known
 
     def get(self, session: Session, ref: str) -> RuleSet:
         """Return the rule set of exactly this version, compiled with the tables that it names as they are now.
@@ -100,14 +134,25 @@ class Rulebook:
         return int(version) if version else self._latest("table", name, lambda: reference.newest(session, name))
 
     def _latest(self, kind: str, name: str, ask: Callable[[], int | None]) -> int | None:
-        known = self._newest.get((kind, name))
-        if known and time.monotonic() - known[0] < NEWEST_FOR_S:
-            return known[1]
+        version = self._known(kind, name)
+        if version is not None:
+            return version
         asked = time.monotonic()
+        self._ask_at[kind, name] = asked + ASK_AFTER_S
         version = ask()
         if version is not None:
             self._newest[kind, name] = asked, version
         return version
+
+    def _known(self, kind: str, name: str) -> int | None:
+        """Return the newest version if nobody has to ask for it now.
+
+        It is asked for again by one of those who come half-way, so that not all who come at the same moment have to.
+        """
+        known, now = self._newest.get((kind, name)), time.monotonic()
+        if known is None or now - known[0] >= NEWEST_FOR_S or now >= self._ask_at[kind, name]:
+            return None
+        return known[1]
 
 
 def is_version(text: str) -> bool:
