@@ -56,6 +56,8 @@ class Settings:
     max_depth: int = 32
     #: The longest a long poll may wait; Heroku cuts a silent request at 30 s.
     max_wait_s: int = 25
+    #: How long an idempotency key stands for what was made for it.
+    idempotency_keys_kept_h: int = 24
     #: Proxies in front of the web process whose `X-Forwarded-*` headers may be believed.
     trusted_proxies: int = 0
 
@@ -82,6 +84,8 @@ class Settings:
 
     #: Months of partitions that are made ahead of the present one.
     partition_months_ahead: int = 3
+    #: Days that a comparison is kept after its end.
+    comparison_days: int = 30
 
     log_format: LogFormat = "json"
     log_level: LogLevel = "info"

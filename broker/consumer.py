@@ -335,6 +335,8 @@ class StreamConsumer(Consumer):
         cause = error.__cause__ or error
         letter = dead.DeadLetter(dead.UNDECODABLE, error=f"{type(cause).__name__}: {cause}", queue=self.holding.queue)
         self.holding.add(Settlement(entry_id, letter=letter))
+        # Hooks of Dramatiq's would want a message. This one is the library's own.
+        self.broker.emit_after("undecodable", self.holding.queue)
 
     def _park(self, message: StreamMessage) -> None:
         """Offer a message for an unknown actor again later: a worker that knows it may be about to start."""

@@ -7,6 +7,7 @@ over what a dead one held. Nothing connects before the first message is sent or 
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
@@ -454,7 +455,8 @@ def _without_eta(message: Message[Any], delay: int | None) -> tuple[Message[Any]
     message = message.copy()
     eta = message.options.pop("eta")
     if delay is None and isinstance(eta, int | float):
-        delay = int(eta - time.time() * 1000)
+        # Whole milliseconds, and never before its time.
+        delay = math.ceil(eta - time.time() * 1000)
     return message, delay
 
 

@@ -61,7 +61,7 @@ def answer(session: Session, request: Request, rulebook: Rulebook, language: str
         for index, finding in findings.of(session, request.id):
             found[index].append(finding)
     invalid, fixed = frozenset(response.invalid_items), response.fixed or {}
-    texts = rulebook.get(session, request.ruleset).messages
+    texts = rulebook.texts(session, request.ruleset)
     return told | {
         "verdict": response.verdict,
         "next_action": next_action(finding.severity for each in found.values() for finding in each),

@@ -92,8 +92,12 @@ def security(stated: Scope | guard.Public) -> list[dict[str, list[str]]]:
 
 def describe_access(api: Api) -> None:
     """Describe the ways to carry a token."""
-    api.spec.components.security_scheme(BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "rpt_…"})
-    api.spec.components.security_scheme(API_KEY, {"type": "apiKey", "in": "header", "name": "X-API-Key"})
+    kinds = "An opaque token (`rpt_…`), or a JWT from `/oauth/token` or from the trusted issuer."
+    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "rpt_… or JWT", "description": kinds}
+    elsewhere = "The same tokens, for clients that cannot set Authorization. Not both."
+    api_key = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": elsewhere}
+    api.spec.components.security_scheme(BEARER, bearer)
+    api.spec.components.security_scheme(API_KEY, api_key)
 
 
 description = Blueprint("description", __name__, description="What this API can do.")

@@ -4,13 +4,14 @@ An item that breaks rules, or a rule set that breaks down over it, is an answer 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
 from flask import Response, request
 
-from app.api import answers, bodies, languages
+from app.api import answers, bodies, etags, idempotency, languages
 from app.api.current import caller, metrics, platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
@@ -20,6 +21,7 @@ from app.auth.guard import scope
 from app.auth.scopes import Scope
 from app.errors import DatabaseAway, InvalidRequest, RequestNotFound
 from app.models.base import new_id
+from app.models.idempotency import Key
 from app.models.requests import Request
 from app.spans import span
 
@@ -44,12 +46,17 @@ RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Se
 @validation.route("/validate", methods=["POST"])
 @scope(Scope.VALIDATIONS_WRITE)
 @validation.arguments(Submission)
-@validation.doc(parameters=[WAIT, PREFER, languages.PARAMETER])
-@validation.response(200, Answer, headers=languages.HEADER, description="Done within the wait: the answer.")
+@validation.doc(parameters=[WAIT, PREFER, idempotency.PARAMETER, languages.PARAMETER])
+@validation.response(
+    200,
+    Answer,
+    headers={**languages.HEADER, **idempotency.HEADERS},
+    description="Done within the wait, or before, where this is a repeat: the answer.",
+)
 @validation.alt_response(
     202,
     schema=RequestState,
-    headers={**LOCATION, **RETRY_AFTER},
+    headers={**LOCATION, **RETRY_AFTER, **idempotency.HEADERS},
     description="Accepted; the answer will come.",
     success=True,
 )
@@ -60,10 +67,13 @@ def validate(submission: dict[str, Any]) -> Response:
     """
     wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
     items = items_of(submission, most=platform().settings.max_items)
+    once = idempotency.key(request, submission)
     read = Reader(new_id())
     # Registered before anybody can work on the request, so that its end cannot be missed.
     with platform().hub.watch(read.request_id) as watch:
-        accepted = accept(read.request_id, submission, items)
+        accepted = accept(read.request_id, submission, items, once)
+        if accepted.id != read.request_id:
+            return repeated(accepted, wait)
         if wait.seconds:
             with metrics().waiting.track_inprogress(), span("wait"):
                 answer = watch.until(calmly(read), timeout_s=wait.seconds)
@@ -75,21 +85,26 @@ def validate(submission: dict[str, Any]) -> Response:
 
 @validation.route("/requests/<request_id>", parameters=[REQUEST_ID])
 @scope(Scope.VALIDATIONS_READ)
-@validation.response(200, RequestState)
+@validation.doc(parameters=[etags.IF_NONE_MATCH])
+@validation.response(200, RequestState, headers=etags.ETAG)
+@validation.alt_response(304, description="Known already.", success=True)
 def state(request_id: str) -> Response:
     """See where a request is. Never waits."""
     with platform().database.autocommit() as session:
         found = answers.find(session, key(request_id), client_id=caller().client_id)
-        return bodies.write(answers.state(found))
+    return etags.sealed(request, bodies.write(answers.state(found)))
 
 
 @validation.route("/requests/<request_id>/result", parameters=[REQUEST_ID])
 @scope(Scope.VALIDATIONS_READ)
-@validation.doc(parameters=[WAIT, PREFER, languages.PARAMETER])
-@validation.response(200, Answer, headers=languages.HEADER, description="Done, or failed: the answer.")
+@validation.doc(parameters=[WAIT, PREFER, etags.IF_NONE_MATCH, languages.PARAMETER])
+@validation.response(
+    200, Answer, headers={**etags.ETAG, **languages.HEADER}, description="Done, or failed: the answer."
+)
 @validation.alt_response(
     202, schema=RequestState, headers=RETRY_AFTER, description="Still pending when the time was up.", success=True
 )
+@validation.alt_response(304, description="Known already.", success=True)
 def result(request_id: str) -> Response:
     """Read the answer to a request, waiting for it if asked to."""
     wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
@@ -97,8 +112,20 @@ def result(request_id: str) -> Response:
     with platform().hub.watch(read.request_id) as watch, metrics().waiting.track_inprogress(), span("wait"):
         answer = watch.until(read, timeout_s=wait.seconds)
     if answer is not None:
-        return bodies.write(answer, 200, {**wait.headers, **languages.headers(read.language)})
+        told = bodies.write(answer, 200, {**wait.headers, **languages.headers(read.language)})
+        return etags.sealed(request, told)
     return pending(read.seen, wait.headers)
+
+
+def repeated(first: Request, wait: Wait) -> Response:
+    """Return the answer to a call that repeats the one which made the request `first`."""
+    read = Reader(first.id)
+    with platform().hub.watch(first.id) as watch, metrics().waiting.track_inprogress(), span("wait"):
+        answer = watch.until(calmly(read), timeout_s=wait.seconds)
+    headers = {**idempotency.REPLAYED, **wait.headers}
+    if answer is not None:
+        return bodies.write(answer, 200, {**headers, **languages.headers(read.language)})
+    return pending(answers.state(first), {"Location": answers.URL.format(id=first.id), **headers})
 
 
 def items_of(submission: dict[str, Any], *, most: int) -> list[Any]:
@@ -110,10 +137,14 @@ def items_of(submission: dict[str, Any], *, most: int) -> list[Any]:
     return items
 
 
-def accept(request_id: UUID, submission: dict[str, Any], items: list[Any]) -> Request:
-    """Return the request, accepted and counted. Raises UnknownRuleSet, DatabaseAway."""
-    source = submission["source"]
-    accepted = platform().intake.accept(
+def accept(request_id: UUID, submission: dict[str, Any], items: list[Any], once: Key | None) -> Request:
+    """Return the request, accepted and counted, or the one that came first with the same key.
+
+    Raises UnknownRuleSet, DatabaseAway, IdempotencyKeyBusy, IdempotencyKeyReused.
+    """
+    source, intake = submission["source"], platform().intake
+    take = intake.accept if once is None else partial(intake.accept_once, once)
+    accepted = take(
         request_id,
         client_id=caller().client_id,
         source=source,
@@ -121,6 +152,9 @@ def accept(request_id: UUID, submission: dict[str, Any], items: list[Any]) -> Re
         items=items,
         autofix=submission.get("autofix"),
     )
+    if accepted.id != request_id:
+        log.info("validation.repeated", validation=str(accepted.id))
+        return accepted
     metrics().accepted.labels(source).inc()
     metrics().items.labels(source).inc(len(items))
     log.info("validation.accepted", validation=str(request_id), ruleset=accepted.ruleset, items=len(items))

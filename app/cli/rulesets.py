@@ -1,6 +1,6 @@
 """`flask rulesets …`: try a rule set on its own examples, publish it, and see what is published.
 
-`test` needs neither servers nor settings: `python -m app.cli rulesets test FILE` runs it without an application.
+`test` needs neither servers nor settings.
 """
 
 from collections.abc import Iterator, Mapping

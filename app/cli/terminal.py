@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import IO, Any, cast
 
 import click
 from flask import current_app
@@ -10,9 +10,24 @@ from flask import current_app
 from app.errors import AppError
 from app.platform import Platform
 
+#: Where an application without a platform keeps why it has none.
+UNUSABLE = "settings_error"
+
+
+class Unset(click.ClickException):
+    """The settings cannot be used. The exit code is that of a web process without them."""
+
+    exit_code = 3
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the error, a line for each setting."""
+        click.echo(self.message, file=file, err=True)
+
 
 def platform() -> Platform:
-    """Return the platform of the application that the command was called on."""
+    """Return the platform of the application that the command was called on. Raises Unset."""
+    if UNUSABLE in current_app.extensions:
+        raise Unset(str(current_app.extensions[UNUSABLE]))
     return cast(Platform, current_app.extensions["platform"])
 
 

@@ -59,6 +59,16 @@ def test_every_route_is_described_with_its_scope(app: Flask, spec: dict[str, Any
     assert described == set(spec["paths"])
 
 
+def test_both_ways_to_carry_a_token_are_described(spec: dict[str, Any]) -> None:
+    schemes = spec["components"]["securitySchemes"]
+
+    assert set(schemes) == {"bearer", "api_key"}
+    assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
+    assert "JWT" in schemes["bearer"]["bearerFormat"]
+    assert "rpt_" in schemes["bearer"]["bearerFormat"]
+    assert [schemes["api_key"][name] for name in ("type", "in", "name")] == ["apiKey", "header", "X-API-Key"]
+
+
 def test_errors_are_described_as_problems(spec: dict[str, Any]) -> None:
     for path in spec["paths"].values():
         for operation in (path[method] for method in ("get", "post") if method in path):

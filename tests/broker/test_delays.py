@@ -15,17 +15,17 @@ from tests.broker.servers import Server, wait_for
 def test_a_delayed_message_is_processed_when_it_is_due(broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
     late = []
 
+    # The clock that Redis has.
     @dramatiq.actor
     def note(due: float) -> None:
-        late.append(time.monotonic() - due)
+        late.append(time.time() - due)
 
-    for delay in range(50, 400, 50):
-        note.send_with_options(args=(time.monotonic() + delay / 1000,), delay=delay)
+    for delay in range(50, 400, 10):
+        note.send_with_options(args=(time.time() + delay / 1000,), delay=delay)
 
     broker.join("default", timeout=10_000)
-    assert len(late) == 7
-    # Redis counts whole milliseconds.
-    assert min(late) > -0.002
+    assert len(late) == 35
+    assert min(late) >= 0
     # A busy machine may keep some waiting.
     assert sorted(late)[2] < 0.05
 

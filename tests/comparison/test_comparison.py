@@ -497,3 +497,22 @@ def test_a_comparison_that_is_over_is_not_sent_again(platform: Platform, databas
     run(database, begin(database), drafts)
 
     assert comparison.resume(database, platform.broker, after_ms=0) == 0
+
+
+@pytest.mark.usefixtures("drafted")
+def test_a_comparison_is_gone_some_days_after_its_end(database: Database, drafts: Drafts) -> None:
+    old = begin(database)
+    run(database, old, drafts)
+    late = begin(database)
+    run(database, late, drafts)
+    running = begin(database)
+    with database.transaction() as session:
+        age = text("UPDATE comparisons SET finished_at = finished_at - interval '8 days' WHERE id = :id")
+        session.execute(age, {"id": old.id})
+
+    gone = [comparison.forget(database, days=7) for _ in range(2)]
+
+    assert gone == [1, 0]
+    with database.autocommit() as session:
+        left = comparison.newest(session, NAME, before=None, limit=10)
+    assert [each.id for each in left] == [running.id, late.id]

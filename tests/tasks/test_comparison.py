@@ -143,6 +143,24 @@ def test_a_canceled_comparison_stops(platform: Platform, database: Database, beg
 
 
 @pytest.mark.usefixtures("running_worker")
+def test_upkeep_removes_a_comparison_that_was_kept_long_enough(
+    platform: Platform, database: Database, settings: Settings, begun: Comparison
+) -> None:
+    with database.transaction() as session:
+        comparison.cancel(session, NAME, begun.id, by=new_id())
+        age = text("UPDATE comparisons SET finished_at = finished_at - make_interval(days => :days)")
+        session.execute(age, {"days": settings.comparison_days})
+
+    platform.broker.enqueue(messages.forget_comparisons())
+
+    def is_gone() -> bool:
+        with database.transaction() as session:
+            return not comparison.newest(session, NAME, before=None, limit=1)
+
+    wait_for(is_gone, what="the end of an old comparison")
+
+
+@pytest.mark.usefixtures("running_worker")
 def test_comparisons_of_two_rule_sets_take_turns_and_both_end(
     platform: Platform, database: Database, begun: Comparison
 ) -> None:
