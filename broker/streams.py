@@ -443,7 +443,8 @@ def _default_middleware() -> list[Middleware]:
 
 def _hand_off(worker: Worker) -> None:
     """The worker, which has no threads yet, wakes them one by one."""
-    if type(worker.work_queue) is PriorityQueue and worker.work_queue.empty():
+    # The queue that gevent puts in the place of Python's has no mutex, and wakes greenlets for next to nothing.
+    if type(worker.work_queue) is PriorityQueue and hasattr(worker.work_queue, "mutex"):
         worker.work_queue = Handoff()
 
 
