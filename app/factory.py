@@ -5,6 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli
 from app.api import access_log, openapi, problems, request_ids, security_headers, tracking
+from app.api.audit import audit
 from app.api.comparisons import comparisons
 from app.api.drafts import drafts
 from app.api.health import health
@@ -89,6 +90,7 @@ def routes(app: Flask) -> None:
     """Add every route. Raises guard.Unguarded."""
     api = openapi.Api(app)
     openapi.describe_access(api)
-    for blueprint in (validation, reference, rulesets, drafts, trials, comparisons, tokens, oauth, health, description):
+    written = (reference, rulesets, drafts, trials, comparisons, audit)
+    for blueprint in (validation, *written, tokens, oauth, health, description):
         api.register_blueprint(blueprint)
     guard.verify(app)

@@ -33,6 +33,7 @@ SCOPES = (
     "rulesets:read",
     "reference:write",
     "reference:read",
+    "audit:read",
     "metrics:read",
     "status:read",
 )
