@@ -72,7 +72,8 @@ def test_the_item_itself_stays_as_it_was() -> None:
 
 SOURCES = [
     "item.a", "item.a.b", "has(item.a)", "has(item.a.b)", "item.a.size()", "'b' in item.a", "item.a[0]",
-    "item['a']['b']", "item.a.all(e, has(e.b))", "item.a.exists(e, e == 1)", "item.a.map(e, e)", "item.a.filter(e, has(e.b))",
+    "item['a']['b']", "item.a.all(e, has(e.b))", "item.a.exists(e, e == 1)", "item.a.map(e, e)",
+    "item.a.filter(e, has(e.b))",
     "item.a.filter(e, has(e.b)).size()", "item.a.filter(e, e == 1).all(f, f == 1)", "item.a == item.b", "item.size()",
 ]  # fmt: skip
 VALUES = st.recursive(
