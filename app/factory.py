@@ -5,6 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli
 from app.api import access_log, cors, limits, openapi, problems, request_ids, seats, security_headers, tracking
+from app.api.audit import audit
 from app.api.comparisons import comparisons
 from app.api.docs import docs
 from app.api.drafts import drafts
@@ -95,19 +96,8 @@ def routes(app: Flask) -> None:
     """Add every route. Raises guard.Unguarded."""
     api = openapi.Api(app)
     openapi.describe_access(api)
-    for blueprint in (
-        validation,
-        history,
-        reference,
-        rulesets,
-        drafts,
-        trials,
-        comparisons,
-        tokens,
-        oauth,
-        health,
-        description,
-        docs,
-    ):
+    asked = (validation, history)
+    written = (reference, rulesets, drafts, trials, comparisons, audit)
+    for blueprint in (*asked, *written, tokens, oauth, health, description, docs):
         api.register_blueprint(blueprint)
     guard.verify(app)

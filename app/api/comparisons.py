@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
-from flask import Response, request
+from flask import Response
 from marshmallow import validate
 
 from app import comparison
@@ -193,11 +193,11 @@ def begin(comparing: dict[str, Any], name: str) -> Response:
 @comparisons.response(200, ComparisonPage)
 def newest(name: str) -> Response:
     """List the comparisons of a rule set, newest first."""
-    page = pages.Page.of(request)
-    before = None if page.after is None else after(page.after)
-    with platform().database.autocommit() as session:
-        found = comparison.newest(session, known(name), before=before, limit=page.limit + 1)
-    return bodies.write(page.told(found, key=lambda each: each.id, shown=state))
+    return pages.answer(
+        lambda session, page: comparison.newest(session, known(name), before=page.after_id, limit=page.limit + 1),
+        key=lambda each: each.id,
+        shown=state,
+    )
 
 
 @comparisons.route("/<comparison_id>", parameters=[NAME, COMPARISON_ID])
@@ -234,14 +234,6 @@ def key(text: str) -> UUID:
     if str(comparison_id) != text.lower():
         raise ComparisonNotFound("There is no such comparison.")
     return comparison_id
-
-
-def after(text: str) -> UUID:
-    """Return the id in a cursor. Raises InvalidRequest."""
-    try:
-        return UUID(text)
-    except ValueError:
-        pages.refuse_cursor()
 
 
 def state(found: Comparison) -> dict[str, Any]:

@@ -11,22 +11,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models.requests import Request, State
+from app.models.standings import Standing
 
+#: In the order of a standing's fields.
 SHOWN = (
     Request.id,
+    Request.client_id,
     Request.state,
     Request.ruleset,
     Request.source,
-    Request.reason,
     Request.created_at,
     Request.finished_at,
+    Request.reason,
 )
 
 
 def newest(
     session: Session, client_id: UUID, *, state: State | None, ruleset: str | None, before: UUID | None, limit: int
-) -> Sequence[Request]:
-    """Return up to `limit` requests of the client, newest first, without their items.
+) -> Sequence[Standing]:
+    """Return up to `limit` requests of the client, newest first, without their outcomes.
 
     Only those in `state`, only those judged by `ruleset` (`fx_rate` is any version of it, `fx_rate@1` that one), only
     those older than `before`; None is no such limit.
@@ -40,4 +43,4 @@ def newest(
     if before is not None:
         query = query.where(Request.id < before)
     rows = session.execute(query.order_by(Request.id.desc()).limit(limit))
-    return [Request(**row._mapping) for row in rows]
+    return [Standing(*row) for row in rows]

@@ -31,6 +31,8 @@ OWNED = frozenset({"request_id", "token_id"})
 #: Ids of what belongs to the platform: whoever has the scope sees all of them. Of comparisons, what they say of single
 #: requests is told to their maker alone, which their own tests prove.
 SHARED = frozenset({"name", "version", "comparison_id"})
+#: Lists that say what everybody has done: for those who watch over the platform, by a scope of their own.
+OVER_ALL = {"/api/audit": Scope.AUDIT_READ}
 
 Auth = dict[str, str]
 
@@ -121,7 +123,8 @@ def lists(app: Flask) -> list[str]:
         for rule in app.url_map.iter_rules()
         if not rule.arguments
         and "GET" in (rule.methods or ())
-        and isinstance(guard.access(app.view_functions[rule.endpoint]), Scope)
+        and isinstance(access := guard.access(app.view_functions[rule.endpoint]), Scope)
+        and OVER_ALL.get(rule.rule) != access
     ]
 
 

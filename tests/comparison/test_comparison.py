@@ -125,14 +125,8 @@ def test_requests_of_other_rule_sets_and_those_without_a_verdict_are_passed_over
     with database.transaction() as session:
         for state in ("pending", "failed"):
             request_id = new_id()
-            requests.add(
-                session,
-                request_id=request_id,
-                client_id=new_id(),
-                source="api",
-                ruleset="toll@1",
-                items=[{"amount": 1}],
-            )
+            new = requests.New(request_id, new_id(), "api", "toll@1", [{"amount": 1}])
+            requests.add(session.connection(), [new])
             if state == "failed":
                 requests.fail(session, request_id, "It broke down.")
     begun = begin(database)

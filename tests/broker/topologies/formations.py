@@ -44,6 +44,8 @@ class Formation:
 class SentinelServer(Server):
     """A sentinel. It keeps what it learns in its configuration file."""
 
+    habits = ()
+
     def watch(self, master: Server, quorum: int) -> None:
         """It will watch the master, once it is started."""
         self.folder.mkdir(parents=True)
@@ -55,7 +57,7 @@ class SentinelServer(Server):
         (self.folder / "sentinel.conf").write_text("\n".join(lines))
 
     def arguments(self) -> list[str]:
-        return [str(self.folder / "sentinel.conf"), "--sentinel", *super().arguments()[:4], *super().arguments()[8:]]
+        return [str(self.folder / "sentinel.conf"), "--sentinel", *super().arguments()]
 
     def hurry(self) -> None:
         """It looks at its servers, and talks to the others, more often than a sentinel does."""
