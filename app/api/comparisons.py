@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
-from flask import Response
+from flask import Response, request
 from marshmallow import validate
 
 from app import comparison
