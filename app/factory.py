@@ -7,6 +7,7 @@ from app import cli
 from app.api import access_log, cors, limits, openapi, problems, request_ids, seats, security_headers, tracking
 from app.api.audit import audit
 from app.api.comparisons import comparisons
+from app.api.docs import docs
 from app.api.drafts import drafts
 from app.api.health import health
 from app.api.history import history
@@ -72,6 +73,7 @@ def configure(app: Flask, settings: Settings) -> None:
         API_TITLE="Rate Platform",
         API_VERSION=openapi.VERSION,
         OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={"info": {"description": openapi.INTRODUCTION}},
     )
     # A doubled slash is another path. Redirects would be the only answers that are neither success nor problem.
     app.url_map.merge_slashes = False
@@ -96,6 +98,6 @@ def routes(app: Flask) -> None:
     openapi.describe_access(api)
     asked = (validation, history)
     written = (reference, rulesets, drafts, trials, comparisons, audit)
-    for blueprint in (*asked, *written, tokens, oauth, health, description):
+    for blueprint in (*asked, *written, tokens, oauth, health, description, docs):
         api.register_blueprint(blueprint)
     guard.verify(app)

@@ -4,15 +4,16 @@ What they count goes over the requests of all clients; requests themselves are n
 comparison, and only its own ones: a rule author learns which rules would flip how many verdicts, not what others sent.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
-from flask import Response
+from flask import Response, request
 from marshmallow import validate
 
 from app import comparison
-from app.api import bodies, pages
+from app.api import bodies, idempotency, pages
 from app.api.current import caller, platform
 from app.api.openapi import Blueprint
 from app.api.rulesets import NAME, known
@@ -20,7 +21,9 @@ from app.auth.guard import scope
 from app.auth.scopes import Scope
 from app.comparison import MOST_REQUESTS
 from app.errors import ComparisonNotFound
+from app.models.base import new_id
 from app.models.comparisons import Comparison, State
+from app.models.idempotency import claim
 from app.rules.flips import KINDS, PARTS
 
 comparisons = Blueprint(
@@ -165,17 +168,23 @@ class ComparisonPage(ma.Schema):
 @comparisons.route("", methods=["POST"], parameters=[NAME])
 @scope(Scope.RULESETS_WRITE)
 @comparisons.arguments(Comparing)
-@comparisons.response(202, ComparisonState, headers=LOCATION, description="Begun.")
+@comparisons.doc(parameters=[idempotency.PARAMETER])
+@comparisons.response(202, ComparisonState, headers={**LOCATION, **idempotency.HEADERS}, description="Begun.")
 def begin(comparing: dict[str, Any], name: str) -> Response:
     """Begin to compare the draft, as it is now, with the newest requests that the rule set has judged.
 
     Each is judged by the draft again, and that is held against what was found then. One comparison of a rule set runs
     at a time.
     """
+    comparison_id, once = new_id(), idempotency.key(request, comparing)
     with platform().database.transaction() as session:
-        begun = comparison.begin(session, known(name), client_id=caller().client_id, asked=comparing["requests"])
-    comparison.send(platform().broker, begun.id, begun.step)
-    return bodies.write(state(begun), 202, {"Location": URL.format(name, begun.id)})
+        made_id = claim(session, once, comparison_id) if once else comparison_id
+        if made_id != comparison_id:
+            return begun(comparison.find(session, known(name), made_id), idempotency.REPLAYED)
+        asked, client_id = comparing["requests"], caller().client_id
+        made = comparison.begin(session, known(name), comparison_id, client_id=client_id, asked=asked)
+    comparison.send(platform().broker, made.id, made.step)
+    return begun(made, {})
 
 
 @comparisons.route("", parameters=[NAME])
@@ -209,6 +218,11 @@ def cancel(name: str, comparison_id: str) -> Response:
     with platform().database.transaction() as session:
         found = comparison.cancel(session, known(name), key(comparison_id), by=caller().client_id)
     return bodies.write(whole(found))
+
+
+def begun(made: Comparison, headers: Mapping[str, str]) -> Response:
+    """Return the answer to the call that has begun the comparison, now or before."""
+    return bodies.write(state(made), 202, {"Location": URL.format(made.ruleset, made.id), **headers})
 
 
 def key(text: str) -> UUID:

@@ -45,7 +45,7 @@ def key(request: Request, body: Any) -> Key | None:
         raise IdempotencyKeyInvalid("An Idempotency-Key has 1 to 255 visible ASCII characters.")
     return Key(
         client_id=caller().client_id,
-        route=str(request.endpoint),
+        route=f"{request.method} {request.path}",
         name=name,
         digest=hashlib.sha256(json.canonical(body)).digest(),
         kept=timedelta(hours=platform().settings.idempotency_keys_kept_h),

@@ -38,7 +38,8 @@ PREFER = {
     "in": "header",
     "name": "Prefer",
     "schema": {"type": "string"},
-    "description": "`wait=N`: answer at once when done within N seconds (RFC 7240).",
+    "description": "`wait=N`: answer with the verdict when it is there within N seconds; `respond-async`: do not "
+    "wait for it (RFC 7240).",
 }
 REQUEST_ID = {"in": "path", "name": "request_id", "schema": {"type": "string", "format": "uuid"}}
 LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the request is."}}

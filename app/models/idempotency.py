@@ -25,6 +25,7 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency_keys"
 
     client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: Method and path.
     route: Mapped[str] = mapped_column(Text, primary_key=True)
     #: The key itself.
     name: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -48,7 +48,7 @@ def stored(database: Database, client_id: UUID) -> int:
 @contextmanager
 def being_claimed(database: Database, client_id: UUID, key: str) -> Iterator[None]:
     """Have another transaction in the middle of claiming the key."""
-    claim = idempotency.Key(client_id, "validation.validate", key, b"", timedelta(hours=1))
+    claim = idempotency.Key(client_id, f"POST {VALIDATE}", key, b"", timedelta(hours=1))
     with database.transaction() as session:
         idempotency.claim(session, claim, new_id())
         yield
