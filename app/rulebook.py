@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app import reference
 from app.database import Database
 from app.errors import UnknownRuleSet
+from app.groups import Once
 from app.models import rulesets
 from app.models.rulesets import PublishedRuleSet
 from app.rules import RuleSet, catalogue, compile_rules
@@ -46,6 +47,7 @@ class Rulebook:
         self._texts: dict[str, Texts] = {}
         #: By kind and name: when the newest version is asked for again.
         self._ask_at: dict[tuple[str, str], float] = {}
+        self._names: Once[str, str] = Once()
         self._lock = threading.Lock()
 
     def resolve(self, session: Session, name: str) -> str:
@@ -77,8 +79,7 @@ class Rulebook:
         newest = self._known("ruleset", name)
         if newest is not None:
             return f"{name}@{newest}"
-        with database.autocommit() as session:
-            return self.resolve(session, name)
+        return self._names.do(name, lambda: self._named(database, name))
 
     def texts(self, database: Database, ref: str) -> Texts:
         """Return the texts of the rules of exactly this version. Raises UnknownRuleSet, DatabaseAway."""
@@ -113,6 +114,10 @@ class Rulebook:
             while len(self._compiled) > KEPT:
                 self._compiled.popitem(last=False)
         return compiled
+
+    def _named(self, database: Database, name: str) -> str:
+        with database.autocommit() as session:
+            return self.resolve(session, name)
 
     def _compile(self, session: Session, key: _Key) -> RuleSet:
         ref, tables = key
