@@ -7,6 +7,7 @@ from app import cli
 from app.api import access_log, limits, openapi, problems, request_ids, seats, security_headers, tracking
 from app.api.comparisons import comparisons
 from app.api.drafts import drafts
+from app.api.events import events
 from app.api.health import health
 from app.api.oauth import oauth
 from app.api.openapi import description
@@ -91,6 +92,18 @@ def routes(app: Flask) -> None:
     """Add every route. Raises guard.Unguarded."""
     api = openapi.Api(app)
     openapi.describe_access(api)
-    for blueprint in (validation, reference, rulesets, drafts, trials, comparisons, tokens, oauth, health, description):
+    for blueprint in (
+        validation,
+        events,
+        reference,
+        rulesets,
+        drafts,
+        trials,
+        comparisons,
+        tokens,
+        oauth,
+        health,
+        description,
+    ):
         api.register_blueprint(blueprint)
     guard.verify(app)
