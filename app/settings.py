@@ -57,6 +57,10 @@ class Settings:
     max_depth: int = 32
     #: The longest a long poll may wait; Heroku cuts a silent request at 30 s.
     max_wait_s: int = 25
+    #: How long an idempotency key stands for what was made for it.
+    idempotency_keys_kept_h: int = 24
+    #: Origins of pages and browser extensions that may call, with spaces or commas between. Without, none may.
+    cors_origins: str = ""
     #: How many requests a client may make in a second, on average, of one process; each item after the first counts as
     #: one more. And how many all clients together: what one client may is better far below. 0: any number.
     client_requests_per_s: int = 2_000
@@ -93,6 +97,8 @@ class Settings:
 
     #: Months of partitions that are made ahead of the present one.
     partition_months_ahead: int = 3
+    #: Days that a comparison is kept after its end.
+    comparison_days: int = 30
 
     log_format: LogFormat = "json"
     log_level: LogLevel = "info"

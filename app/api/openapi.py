@@ -16,6 +16,11 @@ from app.auth.guard import access, public
 from app.auth.scopes import Scope
 
 VERSION = "1"
+INTRODUCTION = (
+    "Rates are checked here by rule sets: send items, get a verdict with findings. A token goes into `Authorization: "
+    "Bearer …` or `X-API-Key`. Every answer that is not a success is a problem (RFC 9457) with a stable `code`, and "
+    "every answer has an `X-Request-Id`, which is in the logs, too. Bodies may come with `Content-Encoding: gzip`."
+)
 BEARER, API_KEY = "bearer", "api_key"
 
 
@@ -94,8 +99,12 @@ def security(stated: Scope | guard.Public) -> list[dict[str, list[str]]]:
 
 def describe_access(api: Api) -> None:
     """Describe the ways to carry a token."""
-    api.spec.components.security_scheme(BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "rpt_…"})
-    api.spec.components.security_scheme(API_KEY, {"type": "apiKey", "in": "header", "name": "X-API-Key"})
+    kinds = "An opaque token (`rpt_…`), or a JWT from `/oauth/token` or from the trusted issuer."
+    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "rpt_… or JWT", "description": kinds}
+    elsewhere = "The same tokens, for clients that cannot set Authorization. Not both."
+    api_key = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": elsewhere}
+    api.spec.components.security_scheme(BEARER, bearer)
+    api.spec.components.security_scheme(API_KEY, api_key)
 
 
 description = Blueprint("description", __name__, description="What this API can do.")
@@ -106,5 +115,9 @@ description = Blueprint("description", __name__, description="What this API can 
 @description.response(200, content_type="application/json")
 def openapi() -> Response:
     """Read this description."""
-    spec = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec
-    return bodies.write(spec.to_dict())
+    return bodies.write(spec())
+
+
+def spec() -> dict[str, Any]:
+    """Return the description of the current application."""
+    return dict(current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict())

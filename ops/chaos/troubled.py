@@ -13,8 +13,19 @@ import dramatiq
 
 from broker import RedisStreamsBroker, connect
 
-#: Redis hash: how often each message ended, by its number.
-RUNS = "chaos:runs"
+#: In a cluster of three, each of them lies on another master.
+QUEUES = ("one", "two", "three")
+
+#: How long a worker may be silent before others take over what it holds.
+LEASE_MS = 2_000
+
+
+def runs(queue: str) -> str:
+    """Redis hash: how often each of a queue's messages ended, by its number.
+
+    It lies where the queue lies, so that a replica which knows that a message was acknowledged knows of its run, too.
+    """
+    return f"{{{queue}}}:chaos:runs"
 
 
 def serve(url: str) -> None:
@@ -26,15 +37,17 @@ def serve(url: str) -> None:
 
     signal.signal(signal.SIGTERM, told)
     # What kills its worker here is chaos and not a message, so it does not count as poison.
-    broker = RedisStreamsBroker(url=url, lease_ms=2_000, max_starts=1_000_000)
+    broker = RedisStreamsBroker(url=url, lease_ms=LEASE_MS, max_starts=1_000_000)
     diary = connect(url)
 
-    def note(number: int) -> None:
+    def note(queue: str, number: int) -> None:
         time.sleep(random.uniform(0, 0.05))
-        if diary.hincrby(RUNS, str(number), 1) == 1 and number % 20 == 0:
+        if diary.hincrby(runs(queue), str(number), 1) == 1 and number % 20 == 0:
             raise RuntimeError("the first run fails")
 
     dramatiq.actor(broker=broker, actor_name="note", min_backoff=10, max_backoff=1_000, max_retries=1_000)(note)
+    for queue in QUEUES:
+        broker.declare_queue(queue)
     worker = dramatiq.Worker(broker, worker_threads=4, worker_timeout=100)
     worker.start()
     while not stop.wait(0.1):

@@ -10,6 +10,8 @@ import structlog
 from app import messages
 from app.models.base import new_id
 from app.platform import Platform
+from app.settings import Settings
+from app.telemetry import logs
 from app.validation import judge
 from broker import trace
 
@@ -51,12 +53,13 @@ class Whose(logging.Handler):
 
 
 def test_the_lines_of_a_message_that_is_given_up_say_whose_it_was(
-    platform: Platform, running_worker: dramatiq.Worker, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, settings: Settings, running_worker: dramatiq.Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: Any) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("tasks.validation.judge", crash)
+    logs.configure(settings)
     whose = Whose()
     logging.getLogger().addHandler(whose)
 
