@@ -9,6 +9,7 @@ from app.api.audit import audit
 from app.api.comparisons import comparisons
 from app.api.docs import docs
 from app.api.drafts import drafts
+from app.api.events import events
 from app.api.health import health
 from app.api.history import history
 from app.api.oauth import oauth
@@ -96,7 +97,7 @@ def routes(app: Flask) -> None:
     """Add every route. Raises guard.Unguarded."""
     api = openapi.Api(app)
     openapi.describe_access(api)
-    asked = (validation, history)
+    asked = (validation, events, history)
     written = (reference, rulesets, drafts, trials, comparisons, audit)
     for blueprint in (*asked, *written, tokens, oauth, health, description, docs):
         api.register_blueprint(blueprint)

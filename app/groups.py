@@ -1,4 +1,4 @@
-"""Groups: work that many hand in at the same time, done as one.
+"""Groups: work that many hand in at the same time, done as one; and a question that many have, asked once.
 
 Whoever comes while a group is being done waits for the next one. Nobody waits for company: a lone piece of work is done
 at once, and under load the groups grow by themselves. One thread (a greenlet under gevent) does them all, one after the
@@ -15,6 +15,7 @@ from typing import Generic, TypeVar, cast
 #: What is done as one group at most.
 MOST = 64
 
+K = TypeVar("K")
 W = TypeVar("W")
 R = TypeVar("R")
 
@@ -41,7 +42,8 @@ class Place(Generic[W, R]):
 
     def wait(self) -> R:
         """Return what became of the work. Raises the error that it came to."""
-        self._done.acquire()
+        with self._done:  # Others may wait as well.
+            pass
         if self.error is not None:
             raise self.error
         return cast(R, self.result)
@@ -107,3 +109,30 @@ class Groups(Generic[W, R]):
             if len(works) == 1 or isinstance(error, self._shared):
                 return [error] * len(works)
             return [became for work in works for became in self._done([work])]
+
+
+class Once(Generic[K, R]):
+    """What many ask for at the same time is asked once: who comes meanwhile gets the same answer, or the same error."""
+
+    def __init__(self) -> None:
+        self._asked: dict[K, Place[None, R]] = {}
+
+    def do(self, key: K, ask: Callable[[], R]) -> R:
+        """Return the answer of `ask`, or of another one for the same `key` that is on its way."""
+        mine: Place[None, R] = Place(None)
+        theirs = self._asked.setdefault(key, mine)
+        if theirs is not mine:
+            return theirs.wait()
+        answer: R | Exception = Unanswered()
+        try:
+            answer = ask()
+        except Exception as error:
+            answer = error
+        finally:
+            del self._asked[key]
+            mine.end(answer)
+        return mine.wait()
+
+
+class Unanswered(Exception):
+    """Whoever was to ask, for others as well, was stopped."""

@@ -15,6 +15,7 @@ from app import reference
 from app.compiling import compiled
 from app.database import Database
 from app.errors import UnknownRuleSet
+from app.groups import Once
 from app.models import rulesets
 from app.models.rulesets import PublishedRuleSet
 from app.rules import RuleSet, catalogue
@@ -45,6 +46,7 @@ class Rulebook:
         self._newest: dict[tuple[str, str], tuple[float, int]] = {}
         #: By kind and name: when the newest version is asked for again.
         self._ask_at: dict[tuple[str, str], float] = {}
+        self._names: Once[str, str] = Once()
 
     def resolve(self, session: Session, name: str) -> str:
         """Return the version to judge by: `name` itself when it says one (`fx_rate@1`), else the newest.
@@ -75,8 +77,7 @@ class Rulebook:
         newest = self._known("ruleset", name)
         if newest is not None:
             return f"{name}@{newest}"
-        with database.autocommit() as session:
-            return self.resolve(session, name)
+        return self._names.do(name, lambda: self._named(database, name))
 
     def texts(self, database: Database, ref: str) -> Texts:
         """Return the texts of the rules of exactly this version, which need not be compiled.
@@ -103,6 +104,10 @@ class Rulebook:
         return self._compiled.get(
             (ref, frozenset(pins.items())), lambda: compiled(session, self._definition(session, ref), pins)
         )
+
+    def _named(self, database: Database, name: str) -> str:
+        with database.autocommit() as session:
+            return self.resolve(session, name)
 
     def _definition(self, session: Session, ref: str) -> Mapping[str, object]:
         name, _, version = ref.partition("@")

@@ -16,6 +16,7 @@ from app.auth import tokens
 from app.auth.jwts import Verifier
 from app.database import Database
 from app.errors import DatabaseAway, InvalidToken, IssuerAway, MisplacedToken, Unauthenticated
+from app.groups import Once
 from app.models import access
 
 #: Returns the value of a header, or None.
@@ -55,6 +56,7 @@ class Callers:
         self._verifier = verifier
         #: By digest.
         self._known: dict[bytes, _Known] = {}
+        self._asked: Once[bytes, Caller] = Once()
         #: Tokens whose use has to be written down.
         self._used: set[UUID] = set()
 
@@ -96,6 +98,9 @@ class Callers:
             return
 
     def _look_up(self, token: str, digest: bytes) -> Caller:
+        return self._asked.do(digest, lambda: self._ask(token, digest))
+
+    def _ask(self, token: str, digest: bytes) -> Caller:
         asked_at = time.monotonic()
         try:
             caller = self._by_token(token, digest) if token.startswith(tokens.PREFIX) else self._by_jwt(token)

@@ -56,7 +56,7 @@ class Server:
     """A Redis server without persistence, on a port of its own that it keeps over restarts."""
 
     #: Who blocks for some milliseconds is let go after as many: Redis looks ten times a second by itself.
-    habits = ("--save", "", "--appendonly", "no", "--hz", "100")
+    habits: tuple[str, ...] = ("--save", "", "--appendonly", "no", "--hz", "100")
 
     def __init__(self, binary: Path, folder: Path, *options: str) -> None:
         self.binary = binary
