@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,16 @@ import redis
 from redis.connection import ConnectionPool
 from redis.exceptions import ResponseError
 from redis.sentinel import SentinelConnectionPool
+
+from broker.client import Fresh
+
+try:
+    import hiredis
+except ImportError:
+    _pack: Callable[[Any], bytes] | None = None
+else:
+    # redis-py packs with it too, but looks at every argument before.
+    _pack = hiredis.pack_command
 
 #: A connection that was not used for this long may have been closed by Redis: the pool looks, in seconds.
 _RESTED_S = 0.01
@@ -58,8 +69,12 @@ def call(client: Any, *command: bytes | str | int | float) -> Any:
             return client.execute_command(*command)
     connection = kept.take()
     try:
-        connection.send_packed_command(connection.pack_command(*command), check_health=False)
-        reply = connection.read_response()
+        packed = [_pack(command)] if _pack else connection.pack_command(*command)
+        if isinstance(connection, Fresh):
+            reply = connection.exchange(packed)
+        else:
+            connection.send_packed_command(packed, check_health=False)
+            reply = connection.read_response()
     except ResponseError:
         kept.resting.append((connection, time.monotonic()))
         raise

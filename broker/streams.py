@@ -7,6 +7,7 @@ over what a dead one held. Nothing connects before the first message is sent or 
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
@@ -14,6 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping
+from queue import PriorityQueue
 from typing import Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
@@ -21,13 +23,16 @@ from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout, QueueNotFou
 from dramatiq.message import Message
 from dramatiq.middleware import Middleware, MiddlewareError, SkipMessage, TimeLimit, default_middleware
 from dramatiq.middleware import Retries as DramatiqRetries
+from dramatiq.worker import Worker
 
 from broker import client as clients
 from broker import dead, delays, keys, scripts, unique
 from broker.calls import call
 from broker.cancel import CancelRunning, Dropped, State, as_cancelled, withdraw
+from broker.codec import encode
 from broker.consumer import StreamConsumer
 from broker.errors import translated
+from broker.handoff import Handoff
 from broker.holding import Holding
 from broker.hooks import Hooks
 from broker.leases import Keeper
@@ -36,11 +41,12 @@ from broker.message import Send, StreamMessage
 from broker.outage import Outage
 from broker.registry import Registry
 from broker.retries import Retries
-from broker.sending import Parcel, Placed, Shipment, encode, outcome, place
+from broker.sending import Parcel, Placed, Shipment, outcome, place
 from broker.turns import Turns
 
-#: How often `join` looks, in seconds.
-_JOIN_INTERVAL_S = 0.02
+#: How long `join` waits before it looks again, in seconds: the first time, and at most. Each time twice as long.
+_JOIN_SOONEST_S = 0.001
+_JOIN_LATEST_S = 0.02
 
 
 class Poisoned(SkipMessage):
@@ -303,10 +309,12 @@ class RedisStreamsBroker(Broker):
         Raises QueueJoinTimeout after `timeout` ms, and BrokerConnectionError.
         """
         deadline = None if timeout is None else time.monotonic() + timeout / 1000
+        pause_s = _JOIN_SOONEST_S
         while self._size(queue_name):
             if deadline is not None and time.monotonic() >= deadline:
                 raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]  # theirs
-            time.sleep(_JOIN_INTERVAL_S)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _JOIN_LATEST_S)
 
     def _size(self, queue_name: str) -> int:
         queue = self.keys(queue_name)
@@ -319,6 +327,8 @@ class RedisStreamsBroker(Broker):
         """All middleware that has something to do before `signal` has done it, in order."""
         if signal == "process_message" and isinstance(args[0], StreamMessage):
             self._start(args[0])
+        elif signal == "worker_boot":
+            _hand_off(args[0])
         for hook in self._hooks.before(self.middleware, signal):
             try:
                 hook(self, *args, **kwargs)
@@ -434,6 +444,13 @@ def _default_middleware() -> list[Middleware]:
     return [Retries() if kind is DramatiqRetries else kind() for kind in default_middleware]
 
 
+def _hand_off(worker: Worker) -> None:
+    """The worker, which has no threads yet, wakes them one by one."""
+    # The queue that gevent puts in the place of Python's has no mutex, and wakes greenlets for next to nothing.
+    if type(worker.work_queue) is PriorityQueue and hasattr(worker.work_queue, "mutex"):
+        worker.work_queue = Handoff()
+
+
 def _without_eta(message: Message[Any], delay: int | None) -> tuple[Message[Any], int | None]:
     """Return the message with its `eta` option turned into a delay: a worker would keep it in its memory."""
     if "eta" not in message.options:
@@ -441,7 +458,8 @@ def _without_eta(message: Message[Any], delay: int | None) -> tuple[Message[Any]
     message = message.copy()
     eta = message.options.pop("eta")
     if delay is None and isinstance(eta, int | float):
-        delay = int(eta - time.time() * 1000)
+        # Whole milliseconds, and never before its time.
+        delay = math.ceil(eta - time.time() * 1000)
     return message, delay
 
 

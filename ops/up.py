@@ -34,6 +34,7 @@ SCOPES = (
     "rulesets:read",
     "reference:write",
     "reference:read",
+    "audit:read",
     "metrics:read",
     "status:read",
 )

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from app.database import Database
 from app.errors import DatabaseAway
+from app.ledger import Ledger
 from app.models import requests
 from app.models.base import new_id
 from app.platform import Platform
@@ -34,17 +35,17 @@ def platform(app: Flask) -> Platform:
 def finish(platform: Platform, request_id: str) -> None:
     """Do what a worker does."""
     with platform.database.transaction() as session:
-        request = requests.claim(session, UUID(request_id))
-        assert request is not None
-        assert record(session, request, judge(platform.rulebook.get(session, request.ruleset), request.items))
-    platform.notices.tell(UUID(request_id))
+        (request,) = requests.claim(session.connection(), [UUID(request_id)])
+        judgement = judge(platform.rulebook.get(session, request.ruleset), request.items)
+        (standing,) = record(session.connection(), [(request, judgement)])
+    platform.notices.tell({standing.id: standing.encode()})
 
 
 def fail(platform: Platform, request_id: str) -> None:
     """Do what happens after a worker's last attempt."""
     with platform.database.transaction() as session:
         assert requests.fail(session, UUID(request_id), "The rules broke down.")
-    platform.notices.tell(UUID(request_id))
+    platform.notices.tell({UUID(request_id): b""})
 
 
 def in_background(work: Callable[[], None]) -> Thread:
@@ -131,6 +132,48 @@ def test_a_valid_item_makes_a_valid_answer(client: FlaskClient, auth: dict[str, 
     reply = client.get(accepted["links"]["result"], headers=auth)
 
     assert (told(reply)["verdict"], told(reply)["invalid_count"]) == ("valid", 0)
+
+
+def test_what_a_client_knows_of_its_request_is_not_sent_again(
+    client: FlaskClient, auth: dict[str, str], platform: Platform
+) -> None:
+    accepted = submit(client, auth)
+    pending = client.get(accepted["links"]["self"], headers=auth)
+    finish(platform, accepted["id"])
+
+    for url in accepted["links"].values():
+        done = client.get(url, headers={**auth, "If-None-Match": pending.headers["ETag"]})
+        again = client.get(url, headers={**auth, "If-None-Match": done.headers["ETag"]})
+
+        assert done.status_code == 200
+        assert done.headers["ETag"].startswith('"')
+        assert (again.status_code, again.data) == (304, b"")
+        for name in ("ETag", "Cache-Control", "Vary"):
+            assert again.headers.get(name) == done.headers.get(name)
+        assert again.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_an_answer_in_another_language_has_another_tag(
+    client: FlaskClient, auth: dict[str, str], platform: Platform
+) -> None:
+    accepted = told(client.post(VALIDATE, json={"ruleset": "fx_rate", "item": BAD_RATE}, headers=auth))
+    finish(platform, accepted["id"])
+    url = accepted["links"]["result"]
+    english = client.get(url, headers=auth).headers["ETag"]
+
+    reply = client.get(url, headers={**auth, "Accept-Language": "vi", "If-None-Match": english})
+
+    assert reply.status_code == 200
+    assert reply.headers["ETag"] != english
+
+
+def test_what_may_still_come_is_not_to_be_kept(client: FlaskClient, auth: dict[str, str]) -> None:
+    accepted = submit(client, auth)
+
+    reply = client.get(accepted["links"]["result"], headers={**auth, "If-None-Match": "*"})
+
+    assert (reply.status_code, reply.headers["Cache-Control"]) == (202, "no-store")
+    assert "ETag" not in reply.headers
 
 
 def test_a_failed_request_is_an_answer_with_a_reason(
@@ -273,13 +316,13 @@ def test_a_database_that_goes_away_after_the_commit_does_not_take_the_promise_ba
     def away(*_: object, **__: object) -> None:
         raise DatabaseAway("The database cannot be reached right now.")
 
-    monkeypatch.setattr("app.api.answers.find", away)
+    monkeypatch.setattr(Ledger, "read", away)
 
     reply = client.post(VALIDATE + "?wait=1", json={"ruleset": "fx_rate", "item": GOOD_RATE}, headers=auth)
 
     assert reply.status_code == 202
-    with platform.database.transaction() as session:
-        assert requests.state(session, UUID(told(reply)["id"])) == "pending"
+    with platform.database.connection() as connection:
+        assert list(requests.states(connection, [UUID(told(reply)["id"])]).values()) == ["pending"]
 
 
 @pytest.mark.parametrize("end", ["", "/result", "/result?wait=5"])

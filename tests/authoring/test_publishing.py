@@ -332,3 +332,23 @@ def test_every_version_is_written_down_with_its_content(database: Database) -> N
     ]
     assert (found[-1].details["restores"], found[-1].details["note"]) == (1, "Why not.")
     assert found[-1].details["sha256"] == version(database, 3).content_hash.hex()
+
+
+def test_a_draft_that_is_tried_again_is_not_compiled_again(database: Database) -> None:
+    with database.autocommit() as session:
+        first, same = (authoring.usable(session, definition()) for _ in range(2))
+        other = authoring.usable(session, definition(title="Another"))
+
+    assert first is same
+    assert other.title == "Another"
+
+
+def test_a_draft_is_compiled_again_for_a_new_table(database: Database) -> None:
+    listed = definition(tables={"places": "places"}, facts={"/place": {"listed": "places"}})
+    versions = []
+    for codes in (["A"], ["A", "B"]):
+        with database.transaction() as session:
+            reference.load(session, "places", reference.Rows.of(codes), source="test", by="cli")
+            versions.append(authoring.usable(session, listed).tables["places"])
+
+    assert versions[1] == versions[0] + 1

@@ -12,7 +12,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.message import Message
 
 from broker import RedisStreamsBroker
-from broker.keys import SHELF
+from broker.keys import SHELF, lane_mark
 from tests.broker.looks import consumers, dead_letters, pending
 from tests.broker.servers import Server, wait_for
 
@@ -256,6 +256,23 @@ def test_worker_threads_leave_their_acks_to_the_reader(
 
     calls: Any = redis_client.info("commandstats")
     assert calls["cmdstat_xack"]["calls"] < 300
+
+
+@pytest.mark.parametrize("priority", [-1, 0, 1])
+def test_messages_that_end_before_older_ones_are_settled(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis, priority: int
+) -> None:
+    for number in range(10):
+        note.send_with_options(args=(number,), priority=priority)
+    consumer = broker.consume("default", prefetch=10, timeout=20)
+    messages = [fetch(consumer) for _ in range(10)]
+
+    consumer.ack(messages[9])
+    consumer.ack(messages[8])
+    consumer.close()
+
+    left: Any = redis_client.xrange(broker.keys("default").lane(lane_mark(priority)))
+    assert [entry_id for entry_id, _ in left] == [message.entry_id.lstrip(b"ub") for message in messages[:8]]
 
 
 def test_an_idle_queue_costs_redis_next_to_nothing(

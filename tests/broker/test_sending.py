@@ -8,13 +8,11 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
-from dramatiq.encoder import PickleEncoder
 from dramatiq.errors import BrokerConnectionError
-from dramatiq.message import get_encoder, set_encoder
 from dramatiq.middleware import Middleware
 
 from broker import Interrupted, MessageTooLarge, RedisStreamsBroker
-from broker.sending import CHUNK, encode
+from broker.sending import CHUNK
 from tests.broker.looks import message
 from tests.broker.proxy import LossyProxy
 from tests.broker.servers import Server, wait_for
@@ -218,21 +216,3 @@ def test_many_are_sent_from_many_threads(broker: RedisStreamsBroker, redis_clien
         thread.join(30)
 
     assert redis_client.xlen("default") == 2_800
-
-
-def test_messages_are_encoded_as_dramatiq_does() -> None:
-    plain = message("note", {"price": "ä\n", 3: True}, [1, None, (2**70, -0.0, 1e300, float("inf"))], option=2.5)
-    before, circle = get_encoder(), list[Any]()
-    circle.append(circle)
-
-    assert encode(plain) == plain.encode()
-    for odd in (object(), {(1, 2): 3}):
-        with pytest.raises(TypeError):
-            encode(message("note", odd))
-    with pytest.raises(RecursionError):
-        encode(message("note", circle))
-    set_encoder(PickleEncoder())
-    try:
-        assert encode(plain) == plain.encode()
-    finally:
-        set_encoder(before)
