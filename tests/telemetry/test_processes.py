@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -28,6 +28,7 @@ from app.auth.scopes import Scope
 from app.database import Database
 from app.models.access import Token
 from app.settings import Settings
+from ops.embedded import RedisServer
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer
 from tests.auth.makers import good_claims, new_key, oauth_client, pem, signed, unsigned
 from tests.conftest import scratch_database
@@ -47,9 +48,8 @@ PIECE = 16
 class Wire:
     """Everything that anybody tells Redis, as it overhears it (MONITOR)."""
 
-    def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        self._socket = socket.create_connection((address.hostname or "", address.port or 6379))
+    def __init__(self, server: RedisServer) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", server.port))
         self._heard: list[bytes] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
@@ -107,9 +107,9 @@ def database_text(database: Database) -> str:
     return "\n".join(str(row) for table in rows for row in table)
 
 
-def redis_text(url: str) -> str:
+def redis_text(server: RedisServer) -> str:
     """Return every key with all that is in it."""
-    with redis.Redis.from_url(url, decode_responses=True, encoding_errors="backslashreplace") as direct:
+    with redis.Redis.from_url(server.url, decode_responses=True, encoding_errors="backslashreplace") as direct:
         read = {
             "string": direct.get,
             "hash": direct.hgetall,
@@ -197,14 +197,18 @@ def ask(visit: Visit, client_id: str, secret: str) -> httpx.Response:
 
 
 @pytest.fixture(scope="module")
-def told(postgres_url: str, redis_url: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def told(postgres_url: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """What web, worker and clock tell while secrets are shown to them, until they have ended."""
     folder, told, key = tmp_path_factory.mktemp("processes"), Told(), new_key()
-    with scratch_database(postgres_url, template=migrated) as url, told.collector as collector, Wire(redis_url) as wire:
+    with (
+        scratch_database(postgres_url, template=migrated) as url,
+        RedisServer(folder / "redis") as server,
+        Wire(server) as wire,
+        told.collector as collector,
+    ):
         settings = Settings(
             database_url=url,
-            redis_url=redis_url,
-            redis_namespace=f"told-{uuid4().hex[:12]}",
+            redis_url=server.url,
             jwt_signing_keys=pem(key).replace("\n", "\\n"),
             token_requests_per_minute=1_000,
             validation_retries=1,
@@ -222,7 +226,7 @@ def told(postgres_url: str, redis_url: str, migrated: str, tmp_path_factory: pyt
             bad(visit, database, key)
             crashing(visit, database, worker)
             visit.close()
-            told.places["Redis"] = redis_text(redis_url)
+            told.places["Redis"] = redis_text(server)
             for process in (clock, worker, web):
                 assert process.stop() in (0, -15), process.name
             for process in (web, worker, clock):
