@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, exc
+from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.orm import Session
 
 from app import json
@@ -84,6 +84,16 @@ class Database:
         """
         with away(), Session(self._autocommit, expire_on_commit=False) as session:
             yield session
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Yield what `autocommit` does without the session around it, which costs more than a statement.
+
+        Raises:
+            DatabaseAway: Postgres cannot be reached or asked to come back.
+        """
+        with away(), self._autocommit.connect() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close every connection that is not in use."""

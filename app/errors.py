@@ -135,6 +135,12 @@ class IdempotencyKeyBusy(AppError):
     retryable = True
 
 
+class CursorMismatch(AppError):
+    """The cursor was handed out by a list with other filters."""
+
+    code = "cursor_mismatch"
+
+
 class Unauthenticated(AppError):
     """The request carries no token."""
 
@@ -218,6 +224,20 @@ class TooManyAttempts(TokenRefused):
 
     code = "too_many_attempts"
     error = "slow_down"
+    retryable = True
+
+
+class TooManyRequests(AppError):
+    """A limit of requests is used up. `params["retry_after_s"]` seconds later there is room again."""
+
+    code = "too_many_requests"
+    retryable = True
+
+
+class TooManyWaiters(AppError):
+    """As many requests wait already as may wait at a time, of the client or of all."""
+
+    code = "too_many_waiters"
     retryable = True
 
 

@@ -9,6 +9,7 @@ from app import messages, spans
 from app.database import Database
 from app.epoch import Epoch
 from app.intake import Intake
+from app.ledger import Ledger
 from app.notices import Notices
 from app.outbox import Outbox
 from app.redis import connect, stream_key
@@ -32,6 +33,7 @@ class Platform:
     rulebook: Rulebook
     outbox: Outbox
     intake: Intake
+    ledger: Ledger
     hub: Hub
     notices: Notices
 
@@ -58,6 +60,7 @@ class Platform:
             rulebook=rulebook,
             outbox=outbox,
             intake=Intake(database, broker, outbox, rulebook),
+            ledger=Ledger(database),
             hub=Hub(lambda: connect(settings.redis_url, read_timeout_s=BLOCK_MS / 1000 + REDIS_TIMEOUT_S), [responses]),
             notices=Notices(client, responses),
         )

@@ -1,13 +1,14 @@
 """The hub: one reader of the response streams per web process, which wakes the requests that wait in it.
 
-A waiter registers, reads the database, waits, reads again, in that order: an answer that arrives between two of the
-steps is seen by the next one. What Redis says is only a reason to look; the answer always comes from the database.
+A waiter registers, reads, waits, reads again, in that order: an answer that arrives between two of the steps is seen by
+the next one. Most notices bring the answer along, and the hub keeps the latest for a while: then there is nothing to
+read in the database. What is not heard, or was too long to be told, always comes from there.
 """
 
 import os
 import threading
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from types import TracebackType
@@ -17,7 +18,7 @@ from uuid import UUID
 import redis
 import structlog
 
-from app.notices import FIELD
+from app.models.standings import Standing
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,10 @@ BLOCK_MS = 1_000
 BATCH = 1_000
 #: A waiter looks for himself this often, in case his notice was lost with a worker or with Redis.
 RECHECK_S = 5.0
+#: What was heard of so many requests is kept, of a few kilobytes each at most.
+LATEST = 4_096
+#: A request that is not heard of for so long after it was accepted may have ended without a word.
+PENDING_S = 2.0
 #: The pause after a failed read, doubled up to the longest.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
@@ -40,6 +45,8 @@ class Hub:
         self._connect = connect
         self._keys = tuple(keys)
         self._waiting: defaultdict[UUID, set[Watch]] = defaultdict(set)
+        #: What was last heard of requests, the oldest first: how they ended, or that they were accepted, and when.
+        self._latest: OrderedDict[UUID, bytes | tuple[float, Standing]] = OrderedDict()
         self._pid: int | None = None
         self._stop = threading.Event()
         self._up = threading.Event()
@@ -74,6 +81,36 @@ class Hub:
     def waiters(self) -> int:
         """Return how many are registered now."""
         return sum(len(watches) for watches in list(self._waiting.values()))
+
+    def accepted(self, standing: Standing) -> None:
+        """Remember for a moment a request that this process has just accepted, unless more was heard of it by now."""
+        if standing.id not in self._latest:
+            self._keep(standing.id, (time.monotonic(), standing))
+
+    def ended(self, request_id: UUID) -> Standing | None:
+        """Return how the request ended, if that was heard lately; else only the database can tell."""
+        known = self._latest.get(request_id)
+        if not isinstance(known, bytes):
+            return None
+        try:
+            return Standing.decode(request_id, known)
+        except (TypeError, ValueError):  # Told by another release.
+            return None
+
+    def expected(self, request_id: UUID) -> Standing | None:
+        """Return the request if this process has accepted it a moment ago and has heard no more of it.
+
+        Then its end will be heard, so that whoever waits for it need not look first.
+        """
+        known = self._latest.get(request_id)
+        if not isinstance(known, tuple) or time.monotonic() - known[0] > PENDING_S or self.draining:
+            return None
+        return known[1]
+
+    def _keep(self, request_id: UUID, known: bytes | tuple[float, Standing]) -> None:
+        self._latest[request_id] = known
+        if len(self._latest) > LATEST:
+            self._latest.popitem(last=False)
 
     def wake(self, request_id: UUID) -> None:
         """Have everyone who waits for this request look again."""
@@ -112,8 +149,7 @@ class Hub:
 
     def _follow(self, client: redis.Redis, stop: threading.Event, up: threading.Event) -> None:
         last = self._ends(client)
-        # Whatever was said before this point was not heard: everyone looks for himself.
-        self.wake_all()
+        self._was_deaf()
         up.set()
         while not stop.is_set():
             reply = client.xread({key: last[key] for key in self._keys}, count=BATCH, block=BLOCK_MS)
@@ -121,20 +157,30 @@ class Hub:
                 ends = self._ends(client)
                 if ends != last:  # Redis was emptied, or its clock went back: our place is no longer in the stream.
                     last = ends
-                    self.wake_all()
+                    self._was_deaf()
                 continue
             for key, entries in streams(reply):
                 last[key] = entries[-1][0]
                 for _, fields in entries:
                     self._hear(fields)
 
+    def _was_deaf(self) -> None:
+        """Whatever was said before this point may not have been heard: everyone looks for himself."""
+        self._latest.clear()
+        self.wake_all()
+
     def _hear(self, fields: dict[bytes, bytes]) -> None:
-        try:
-            request_id = UUID(bytes=fields[FIELD])
-        except (KeyError, ValueError):
-            log.warning("hub.unreadable_notice", fields=sorted(map(repr, fields)))
-            return
-        self.wake(request_id)
+        for name, packed in fields.items():
+            try:
+                request_id = UUID(bytes=name)
+            except ValueError:
+                log.warning("hub.unreadable_notice", field=repr(name))
+                continue
+            if packed:
+                self._keep(request_id, packed)
+            else:
+                self._latest.pop(request_id, None)
+            self.wake(request_id)
 
     def _ends(self, client: redis.Redis) -> dict[str, bytes | str]:
         return {key: last_id(client, key) for key in self._keys}

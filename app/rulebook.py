@@ -13,16 +13,20 @@ from sqlalchemy.orm import Session
 
 from app import reference
 from app.compiling import compiled
+from app.database import Database
 from app.errors import UnknownRuleSet
+from app.groups import Once
 from app.models import rulesets
 from app.models.rulesets import PublishedRuleSet
-from app.rules import RuleSet
-from app.rules.catalogue import Texts, texts
+from app.rules import RuleSet, catalogue
+from app.rules.catalogue import Texts
 from app.rules.ruleset import table_names
 from app.shelf import Shelf
 
 #: What is published or loaded is the newest everywhere after at most this long.
 NEWEST_FOR_S = 1.0
+#: After so long one of those who come asks; the others go by what is known until he has the answer.
+ASK_AFTER_S = NEWEST_FOR_S / 2
 #: Compiled rule sets kept, and as many texts.
 KEPT = 128
 
@@ -40,6 +44,9 @@ class Rulebook:
         self._tables: dict[str, frozenset[str]] = {}
         #: By kind and name: when it was asked, and the newest version.
         self._newest: dict[tuple[str, str], tuple[float, int]] = {}
+        #: By kind and name: when the newest version is asked for again.
+        self._ask_at: dict[tuple[str, str], float] = {}
+        self._names: Once[str, str] = Once()
 
     def resolve(self, session: Session, name: str) -> str:
         """Return the version to judge by: `name` itself when it says one (`fx_rate@1`), else the newest.
@@ -58,6 +65,32 @@ class Rulebook:
             raise _unknown(session, name)
         return f"{bare}@{newest}"
 
+    def named(self, database: Database, name: str) -> str:
+        """Return what `resolve` returns. Mostly that is known, and nobody is asked.
+
+        Raises:
+            UnknownRuleSet: nothing of that name and version is published.
+            DatabaseAway: it is not known, and cannot be asked right now.
+        """
+        if name in self._tables:
+            return name
+        newest = self._known("ruleset", name)
+        if newest is not None:
+            return f"{name}@{newest}"
+        return self._names.do(name, lambda: self._named(database, name))
+
+    def texts(self, database: Database, ref: str) -> Texts:
+        """Return the texts of the rules of exactly this version, which need not be compiled.
+
+        Raises UnknownRuleSet, DatabaseAway.
+        """
+
+        def read() -> Texts:
+            with database.autocommit() as session:
+                return catalogue.texts(self._definition(session, ref))
+
+        return self._texts.get(ref, read)
+
     def get(self, session: Session, ref: str) -> RuleSet:
         """Return the rule set of exactly this version, compiled with the tables that it names as they are now.
 
@@ -72,9 +105,9 @@ class Rulebook:
             (ref, frozenset(pins.items())), lambda: compiled(session, self._definition(session, ref), pins)
         )
 
-    def texts(self, session: Session, ref: str) -> Texts:
-        """Return the texts of the rules of exactly this version, which need not be compiled. Raises UnknownRuleSet."""
-        return self._texts.get(ref, lambda: texts(self._definition(session, ref)))
+    def _named(self, database: Database, name: str) -> str:
+        with database.autocommit() as session:
+            return self.resolve(session, name)
 
     def _definition(self, session: Session, ref: str) -> Mapping[str, object]:
         name, _, version = ref.partition("@")
@@ -90,14 +123,25 @@ class Rulebook:
         return int(version) if version else self._latest("table", name, lambda: reference.newest(session, name))
 
     def _latest(self, kind: str, name: str, ask: Callable[[], int | None]) -> int | None:
-        known = self._newest.get((kind, name))
-        if known and time.monotonic() - known[0] < NEWEST_FOR_S:
-            return known[1]
+        version = self._known(kind, name)
+        if version is not None:
+            return version
         asked = time.monotonic()
+        self._ask_at[kind, name] = asked + ASK_AFTER_S
         version = ask()
         if version is not None:
             self._newest[kind, name] = asked, version
         return version
+
+    def _known(self, kind: str, name: str) -> int | None:
+        """Return the newest version if nobody has to ask for it now.
+
+        It is asked for again by one of those who come half-way, so that not all who come at the same moment have to.
+        """
+        known, now = self._newest.get((kind, name)), time.monotonic()
+        if known is None or now - known[0] >= NEWEST_FOR_S or now >= self._ask_at[kind, name]:
+            return None
+        return known[1]
 
 
 def is_version(text: str) -> bool:

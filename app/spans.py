@@ -5,9 +5,10 @@ What is current (the span, the request's id) belongs to a `contextvars` context,
 to run in the other's context, and a message says at its making where it comes from.
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import Context
+from typing import Any, Protocol
 
 import structlog
 
@@ -39,6 +40,27 @@ def span(name: str, **attributes: str | int) -> AbstractContextManager[object]:
     """Return a block that is one span, with attributes that say nothing of any item. What it raises fails the span."""
     recorder = _recorder
     return _UNRECORDED if recorder is None else recorder.span(name, attributes)
+
+
+@contextmanager
+def shared(contexts: Sequence[Context], name: str) -> Iterator[None]:
+    """Return a block that is one span in each of these contexts: work that is done for all of them at once."""
+    if _recorder is None:
+        yield
+        return
+    blocks = [(context, context.run(span, name)) for context in contexts]
+    for context, block in blocks:
+        context.run(block.__enter__)
+    ended: tuple[Any, ...] = (None, None, None)
+    try:
+        yield
+    except BaseException as error:
+        ended = (type(error), error, error.__traceback__)
+        raise
+    finally:
+        for context, block in blocks:
+            with suppress(Exception):  # A block raises again what it is told.
+                context.run(block.__exit__, *ended)
 
 
 def headers() -> Mapping[str, str]:

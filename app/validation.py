@@ -1,13 +1,16 @@
-"""One validation: the verdict on a request, worked out by its rule set and recorded in one transaction."""
+"""Validation: the verdicts on requests, each worked out by its rule set, recorded many at a time in one transaction."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
-from app.models import findings, requests, responses
+from app.models import findings, requests, responses, standings
 from app.rules import Finding, RuleSet
 
 
@@ -55,19 +58,57 @@ def judge(ruleset: RuleSet, items: Sequence[Any], autofix: str | None = None) ->
     )
 
 
-def record(session: Session, request: requests.Request, judgement: Judgement) -> bool:
-    """Return whether the verdict was recorded: False when the request had ended already, and then nothing was."""
-    if not requests.finish(session, request.id):
-        return False
-    responses.add(
-        session,
-        request_id=request.id,
+def record(
+    connection: Connection, judged: Sequence[tuple[requests.Claimed, Judgement]]
+) -> Sequence[standings.Standing]:
+    """Return where these requests stand now that their verdicts are recorded, all of them by one statement.
+
+    Of one that had ended already nothing is recorded, and it is left out.
+    """
+    verdicts = [verdict(request.id, judgement) for request, judgement in judged]
+    found = chain.from_iterable(findings.rows(request.id, judgement.findings) for request, judgement in judged)
+    ended = responses.record(connection, verdicts, found)
+    return [
+        standing(request, each, judgement, finished_at)
+        for (request, judgement), each in zip(judged, verdicts, strict=True)
+        if (finished_at := ended.get(request.id))
+    ]
+
+
+def verdict(request_id: UUID, judgement: Judgement) -> responses.New:
+    """Return the row that the judgement on a request makes."""
+    invalid = judgement.invalid_items
+    return responses.New(
+        request_id=request_id,
+        verdict=responses.Verdict.INVALID if invalid else responses.Verdict.VALID,
         item_count=judgement.item_count,
-        invalid_items=judgement.invalid_items,
+        invalid_items=invalid,
         finding_count=len(judgement.findings),
         duration_ms=judgement.duration_ms,
-        tables=judgement.tables,
-        fixed=judgement.fixed,
+        tables=dict(judgement.tables),
+        fixed={str(position): item for position, item in judgement.fixed.items()} or None,
     )
-    findings.add(session, request.id, judgement.findings)
-    return True
+
+
+def standing(
+    request: requests.Claimed, row: responses.New, judgement: Judgement, finished_at: datetime
+) -> standings.Standing:
+    """Return where a request stands that has ended with this verdict, as it will be read."""
+    return standings.Standing(
+        id=request.id,
+        client_id=request.client_id,
+        state=requests.State.DONE,
+        ruleset=request.ruleset,
+        source=request.source,
+        created_at=request.created_at,
+        finished_at=finished_at,
+        outcome=standings.Outcome(
+            verdict=row.verdict,
+            item_count=row.item_count,
+            invalid_items=row.invalid_items,
+            duration_ms=row.duration_ms,
+            tables=row.tables,
+            fixed=row.fixed,
+            found=judgement.findings,
+        ),
+    )

@@ -43,8 +43,9 @@ from broker.retries import Retries
 from broker.sending import Parcel, Placed, Shipment, outcome, place
 from broker.turns import Turns
 
-#: How often `join` looks, in seconds.
-_JOIN_INTERVAL_S = 0.02
+#: How long `join` waits before it looks again, in seconds: the first time, and at most. Each time twice as long.
+_JOIN_SOONEST_S = 0.001
+_JOIN_LATEST_S = 0.02
 
 
 class Poisoned(SkipMessage):
@@ -308,10 +309,12 @@ class RedisStreamsBroker(Broker):
         Raises QueueJoinTimeout after `timeout` ms, and BrokerConnectionError.
         """
         deadline = None if timeout is None else time.monotonic() + timeout / 1000
+        pause_s = _JOIN_SOONEST_S
         while self._size(queue_name):
             if deadline is not None and time.monotonic() >= deadline:
                 raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]  # theirs
-            time.sleep(_JOIN_INTERVAL_S)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _JOIN_LATEST_S)
 
     def _size(self, queue_name: str) -> int:
         queue = self.keys(queue_name)

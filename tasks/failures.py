@@ -45,7 +45,7 @@ class Failures(Middleware):
                 failed = requests.fail(session, request_id, REASON.format(kind=kind))
             if failed:
                 log.error("validation.failed", validation=str(request_id), kind=kind)
-            self._platform.notices.tell(request_id)
+            self._platform.notices.tell({request_id: b""})
         except (AppError, redis.RedisError) as error:
             # The row stays pending, and `app.rescue` sends it again when it is stale.
             log.error("validation.not_marked_failed", validation=str(request_id), error=str(error))

@@ -1,19 +1,31 @@
-"""The validation actor: one message, one transaction, one verdict.
+"""The validation actor: one message, one verdict; messages that come at the same time share one transaction.
 
 However often a message comes, the row says what is left to do: the row lock keeps a second worker out, and a request
-that has ended is only told about again.
+that has ended is only told about again. An actor returns, and so its message is acknowledged, once its own verdict is
+committed.
 """
 
+import time
+from collections.abc import Mapping, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import dramatiq
+import redis
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from app import messages, validation
+from app import messages, spans, validation
+from app.errors import DatabaseAway
+from app.groups import Groups
 from app.models import requests
+from app.models.requests import Claimed, State
 from app.platform import Platform
+from app.rules import RuleSet
 from app.spans import span
-from app.validation import judge
+from app.validation import Judgement, judge
 from broker import Reschedule
 from tasks.outages import patient
 
@@ -21,10 +33,23 @@ log = structlog.get_logger(__name__)
 
 #: When to look again at a request that another worker holds.
 HELD_MS = 500
+#: Judging goes on for so long in one transaction. What is left then gets another one: the first has its rows locked.
+LONGEST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A request that is to be judged, and the context of its message."""
+
+    request_id: UUID
+    context: Context
 
 
 def declare(platform: Platform) -> None:
     """Make the actor known to the platform's broker."""
+    groups: Groups[Errand, None] = Groups(
+        "validation", partial(validate_all, platform), shared=(DatabaseAway, redis.RedisError)
+    )
 
     @dramatiq.actor(
         broker=platform.broker,
@@ -35,37 +60,83 @@ def declare(platform: Platform) -> None:
     )
     def validate(request_id: str) -> None:
         with patient():
-            validate_one(platform, UUID(request_id))
+            groups.do(Errand(UUID(request_id), copy_context()))
 
 
-def validate_one(platform: Platform, request_id: UUID) -> None:
-    """Have the request ended, if it was waiting, and whoever waits for it told.
+def validate_all(platform: Platform, errands: Sequence[Errand]) -> Sequence[Exception | None]:
+    """Have the requests ended, those that were waiting, and whoever waits for them told. Return what came of each.
+
+    That is None, or for a request that is left as it was:
+
+    - Reschedule: another worker holds it; it is offered again a little later.
+    - UnknownRuleSet: its rule set has gone.
+    - whatever its rules raised.
 
     Raises:
-        Reschedule: another worker holds the request; it is offered again a little later.
-        UnknownRuleSet: its rule set has gone.
+        DatabaseAway: nothing was recorded of those that were not told about.
+        redis.RedisError: what was recorded may not have been told.
     """
+    came: dict[UUID, Exception | None] = {}
+    todo = {errand.request_id: errand.context for errand in errands}
+    while todo:
+        came |= validate_some(platform, todo)
+        todo = {request_id: context for request_id, context in todo.items() if request_id not in came}
+    return [came[errand.request_id] for errand in errands]
+
+
+def validate_some(platform: Platform, todo: Mapping[UUID, Context]) -> Mapping[UUID, Exception | None]:
+    """Have as many of these requests ended as may share a transaction; return what came of them."""
+    came: dict[UUID, Exception | None] = {}
+    told: dict[UUID, bytes] = {}
     with platform.database.transaction() as session:
-        request = requests.claim(session, request_id)
-        if request is not None:
-            ruleset = platform.rulebook.get(session, request.ruleset)
-            with span("judge", ruleset=request.ruleset, items=len(request.items)):
-                judgement = judge(ruleset, request.items, request.autofix)
-            with span("record"):
-                validation.record(session, request, judgement)
-            log.info(
-                "validation.done",
-                validation=str(request_id),
-                ruleset=request.ruleset,
-                items=judgement.item_count,
-                invalid=len(judgement.invalid_items),
-                ms=judgement.duration_ms,
-            )
-        else:
-            state = requests.state(session, request_id)
-            if state is requests.State.PENDING:
-                raise Reschedule(HELD_MS)
-            if state is None:
-                log.warning("validation.unknown", validation=str(request_id))
-                return
-    platform.notices.tell(request_id)
+        connection = session.connection()
+        claimed = requests.claim(connection, todo)
+        judged: list[tuple[Claimed, Judgement]] = []
+        until = time.monotonic() + LONGEST_S
+        for request in claimed:
+            try:
+                ruleset = platform.rulebook.get(session, request.ruleset)
+                judged.append((request, todo[request.id].run(judgement, ruleset, request)))
+            except SQLAlchemyError:
+                raise
+            except Exception as error:  # It fails alone.
+                came[request.id] = error
+            if time.monotonic() > until:
+                break
+        if judged:
+            with spans.shared([todo[request.id] for request, _ in judged], "record"):
+                standings = validation.record(connection, judged)
+            told = {standing.id: standing.encode() for standing in standings}
+        others = todo.keys() - {request.id for request in claimed}
+        states = requests.states(connection, others) if others else {}
+    for request, made in judged:
+        came[request.id] = None
+        todo[request.id].run(say, request, made)
+    for request_id in others:
+        state = states.get(request_id)
+        came[request_id] = Reschedule(HELD_MS) if state is State.PENDING else None
+        if state is None:
+            todo[request_id].run(log.warning, "validation.unknown", validation=str(request_id))
+        elif state is not State.PENDING:
+            told[request_id] = b""
+    if told:
+        platform.notices.tell(told)
+    return came
+
+
+def judgement(ruleset: RuleSet, request: Claimed) -> Judgement:
+    """Return what the rules say of the request."""
+    with span("judge", ruleset=request.ruleset, items=len(request.items)):
+        return judge(ruleset, request.items, request.autofix)
+
+
+def say(request: Claimed, judgement: Judgement) -> None:
+    """Log that the request is done."""
+    log.info(
+        "validation.done",
+        validation=str(request.id),
+        ruleset=request.ruleset,
+        items=judgement.item_count,
+        invalid=len(judgement.invalid_items),
+        ms=judgement.duration_ms,
+    )

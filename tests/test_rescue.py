@@ -16,6 +16,7 @@ from app.platform import Platform
 from app.redis import connect, epoch_key
 from app.rescue import BATCH, rescue
 from app.settings import Settings
+from tests.models.test_requests import end
 from tests.processes import wait_for
 
 
@@ -30,9 +31,7 @@ def store(database: Database, number: int) -> None:
     """Commit requests that nobody sends: their process died right then."""
     with database.transaction() as session:
         for _ in range(number):
-            requests.add(
-                session, request_id=new_id(), client_id=new_id(), source="api", ruleset="fx_rate@1", items=[{}]
-            )
+            requests.add(session.connection(), [requests.New(new_id(), new_id(), "api", "fx_rate@1", [{}])])
 
 
 @pytest.fixture
@@ -129,8 +128,8 @@ def test_a_batch_that_cannot_be_sent_stays_as_it_was(
 def test_an_ended_request_is_never_sent_again(platform: Platform, settings: Settings, database: Database) -> None:
     request_id = accept(platform)
     with database.transaction() as session:
-        requests.finish(session, request_id)
-        assert requests.state(session, request_id) is State.DONE
+        end(session, request_id)
+        assert requests.states(session.connection(), [request_id]) == {request_id: State.DONE}
 
     assert run(platform, settings) == 0
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.models.base import new_id
-from app.notices import FIELD
 from app.platform import Platform
 from app.redis import connect
 from app.results import RECHECK_S
@@ -24,7 +23,7 @@ def test_a_notice_wakes_whoever_waits_for_this_request(platform: Platform) -> No
 
     def finish() -> None:
         answers.append("done")
-        platform.notices.tell(request_id)
+        platform.notices.tell({request_id: b""})
 
     with platform.hub.watch(request_id) as watch:
         threading.Timer(0.1, finish).start()
@@ -47,7 +46,7 @@ def test_an_answer_that_comes_while_the_waiter_reads_is_not_missed(platform: Pla
         seen = answers[0] if answers else None
         if reads == 1:
             answers.append("done")
-            platform.notices.tell(request_id)
+            platform.notices.tell({request_id: b""})
             # Give the hub all the time it needs to pass the notice on before this read returns.
             wait_for(lambda: watch._event.is_set(), timeout_s=5, what="the notice")
         return seen
@@ -65,7 +64,7 @@ def test_a_notice_that_comes_between_registering_and_reading_is_not_missed(platf
     request_id = new_id()
 
     with platform.hub.watch(request_id) as watch:
-        platform.notices.tell(request_id)
+        platform.notices.tell({request_id: b""})
         wait_for(lambda: watch._event.is_set(), timeout_s=5, what="the notice")
 
         answer = watch.until(lambda: "done", timeout_s=20)
@@ -126,7 +125,7 @@ def test_many_waiters_of_one_request_are_all_woken(platform: Platform) -> None:
         thread.start()
     wait_for(lambda: platform.hub.waiters() == 20)
     done.set()
-    platform.notices.tell(request_id)
+    platform.notices.tell({request_id: b""})
     for thread in threads:
         thread.join()
 
@@ -140,8 +139,8 @@ def test_an_unreadable_notice_does_not_deafen_the_hub(platform: Platform, settin
 
     with platform.hub.watch(request_id) as watch:
         client.xadd(key, {"who": "a stranger"})
-        client.xadd(key, {FIELD: b"not an id"})
-        platform.notices.tell(request_id)
+        client.xadd(key, {new_id().bytes: b"not an answer"})
+        platform.notices.tell({request_id: b""})
 
         wait_for(lambda: watch._event.is_set(), timeout_s=5, what="the notice")
 
@@ -159,7 +158,7 @@ def test_the_hub_hears_again_after_redis_was_away(
     with platform.hub.watch(request_id) as watch:
         wait_for(lambda: platform.hub.ready(timeout_s=0.1), what="the hub's return")
         watch._event.clear()
-        platform.notices.tell(request_id)
+        platform.notices.tell({request_id: b""})
 
         wait_for(lambda: watch._event.is_set(), timeout_s=5, what="the notice")
 
@@ -168,7 +167,7 @@ def test_a_redis_that_was_emptied_has_everyone_look_again(platform: Platform, se
     request_id = new_id()
     client = connect(settings.redis_url, read_timeout_s=5)
     key = f"{settings.redis_namespace}:extension_responses"
-    platform.notices.tell(new_id())
+    platform.notices.tell({new_id(): b""})
     wait_for(lambda: client.xlen(key) == 1)
 
     with platform.hub.watch(request_id) as watch:

@@ -95,10 +95,9 @@ def test_texts_are_those_of_the_version_and_need_no_compiling(database: Database
         rulesets.publish(session, definition(1, across=[{"id": "once", "message": "Twice."}], tables={"a": "nowhere"}))
     rulebook = Rulebook()
 
-    with database.autocommit() as session:
-        assert rulebook.texts(session, "tiny@1") == {"across.once": {"en": "Twice."}}
-        with pytest.raises(UnknownRuleSet):
-            rulebook.texts(session, "tiny@2")
+    assert rulebook.texts(database, "tiny@1") == {"across.once": {"en": "Twice."}}
+    with pytest.raises(UnknownRuleSet):
+        rulebook.texts(database, "tiny@2")
 
 
 def test_many_threads_may_ask_at_once(database: Database) -> None:

@@ -13,6 +13,7 @@ from flask import Request
 
 from app import json
 from app.api.current import caller, platform
+from app.auth import tokens
 from app.errors import IdempotencyKeyInvalid
 from app.models.idempotency import Key
 
@@ -43,9 +44,11 @@ def key(request: Request, body: Any) -> Key | None:
         return None
     if not SANE.fullmatch(name):
         raise IdempotencyKeyInvalid("An Idempotency-Key has 1 to 255 visible ASCII characters.")
+    if tokens.blot(name) != name:  # It would be stored as it is.
+        raise IdempotencyKeyInvalid("An Idempotency-Key must not be a token.")
     return Key(
         client_id=caller().client_id,
-        route=str(request.endpoint),
+        route=f"{request.method} {request.path}",
         name=name,
         digest=hashlib.sha256(json.canonical(body)).digest(),
         kept=timedelta(hours=platform().settings.idempotency_keys_kept_h),

@@ -16,6 +16,11 @@ from app.auth.guard import access, public
 from app.auth.scopes import Scope
 
 VERSION = "1"
+INTRODUCTION = (
+    "Rates are checked here by rule sets: send items, get a verdict with findings. A token goes into `Authorization: "
+    "Bearer …` or `X-API-Key`. Every answer that is not a success is a problem (RFC 9457) with a stable `code`, and "
+    "every answer has an `X-Request-Id`, which is in the logs, too. Bodies may come with `Content-Encoding: gzip`."
+)
 BEARER, API_KEY = "bearer", "api_key"
 
 
@@ -72,7 +77,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped libra
 
         def arguments(self, schema: type[ma.Schema]) -> Decorator: ...
         def doc(self, **description: Any) -> Decorator: ...
-        def response(self, status: int, schema: type[ma.Schema] | None = None, **description: Any) -> Decorator: ...
+        def response(
+            self, status: int, schema: type[ma.Schema] | dict[str, Any] | None = None, **description: Any
+        ) -> Decorator: ...
         def alt_response(self, status: int, **description: Any) -> Decorator: ...
 
     def route(self, rule: str, **options: Any) -> Decorator:
@@ -108,5 +115,9 @@ description = Blueprint("description", __name__, description="What this API can 
 @description.response(200, content_type="application/json")
 def openapi() -> Response:
     """Read this description."""
-    spec = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec
-    return bodies.write(spec.to_dict())
+    return bodies.write(spec())
+
+
+def spec() -> dict[str, Any]:
+    """Return the description of the current application."""
+    return dict(current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict())

@@ -9,9 +9,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self, TypeVar
+from uuid import UUID
 
-from flask import Request
+from flask import Request, Response, request
+from sqlalchemy.orm import Session
 
+from app.api import bodies
+from app.api.current import platform
 from app.api.problems import fault
 from app.errors import InvalidRequest
 
@@ -61,6 +65,14 @@ class Page:
             refuse_cursor()
         return None if self.after is None else int(self.after)
 
+    @property
+    def after_id(self) -> UUID | None:
+        """The key as an id, for lists that are ordered by one. Raises InvalidRequest."""
+        try:
+            return None if self.after is None else UUID(self.after)
+        except ValueError:
+            refuse_cursor()
+
     def told(
         self, entries: Sequence[Entry], *, key: Callable[[Entry], object], shown: Callable[[Entry], Any]
     ) -> dict[str, Any]:
@@ -71,6 +83,22 @@ class Page:
         page = entries[: self.limit]
         more = len(entries) > self.limit
         return {"items": [shown(entry) for entry in page], "next": cursor(str(key(page[-1]))) if more else None}
+
+
+def answer(
+    read: Callable[[Session, Page], Sequence[Entry]],
+    *,
+    key: Callable[[Entry], object],
+    shown: Callable[[Entry], Any],
+) -> Response:
+    """Return the page that the request asks for; `read` returns its entries, as `Page.told` wants them.
+
+    Raises InvalidRequest.
+    """
+    page = Page.of(request)
+    with platform().database.autocommit() as session:
+        entries = read(session, page)
+    return bodies.write(page.told(entries, key=key, shown=shown))
 
 
 def cursor(key: str) -> str:

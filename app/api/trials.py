@@ -8,7 +8,7 @@ from webargs.flaskparser import is_json_request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app import authoring
-from app.api import answers, bodies, languages, pages
+from app.api import answers, bodies, languages, limits, pages
 from app.api.current import platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
@@ -83,6 +83,7 @@ def attempt(name: str) -> Response:
     """
     wanted, language = either("of"), languages.chosen(request)
     sample = sampled(request)
+    limits.charge(len(sample.rows) - 1)
     with platform().database.autocommit() as session:
         wanted = wanted or (DRAFT if model.draft(session, known(name)) else None)
         definition = definition_of(session, known(name), wanted)

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from flask import Response, request
 
-from app.api import answers, bodies, etags, idempotency, languages
+from app.api import answers, bodies, etags, idempotency, languages, limits, seats
 from app.api.current import caller, metrics, platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
@@ -22,7 +22,9 @@ from app.auth.scopes import Scope
 from app.errors import DatabaseAway, InvalidRequest, RequestNotFound
 from app.models.base import new_id
 from app.models.idempotency import Key
-from app.models.requests import Request
+from app.models.requests import State
+from app.models.standings import Standing
+from app.rules.catalogue import Texts
 from app.spans import span
 
 log = structlog.get_logger(__name__)
@@ -36,7 +38,8 @@ PREFER = {
     "in": "header",
     "name": "Prefer",
     "schema": {"type": "string"},
-    "description": "`wait=N`: answer at once when done within N seconds (RFC 7240).",
+    "description": "`wait=N`: answer with the verdict when it is there within N seconds; `respond-async`: do not "
+    "wait for it (RFC 7240).",
 }
 REQUEST_ID = {"in": "path", "name": "request_id", "schema": {"type": "string", "format": "uuid"}}
 LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the request is."}}
@@ -65,10 +68,11 @@ def validate(submission: dict[str, Any]) -> Response:
 
     One item, or a list of items, by one rule set. Once this has answered 2xx the items are stored and will be answered.
     """
-    wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
+    wait = seats.preferred(Wait.of(request, longest_s=platform().settings.max_wait_s))
     items = items_of(submission, most=platform().settings.max_items)
     once = idempotency.key(request, submission)
-    read = Reader(new_id())
+    limits.charge(len(items) - 1)
+    read = Reader(new_id(), waits=True)
     # Registered before anybody can work on the request, so that its end cannot be missed.
     with platform().hub.watch(read.request_id) as watch:
         accepted = accept(read.request_id, submission, items, once)
@@ -90,9 +94,7 @@ def validate(submission: dict[str, Any]) -> Response:
 @validation.alt_response(304, description="Known already.", success=True)
 def state(request_id: str) -> Response:
     """See where a request is. Never waits."""
-    with platform().database.autocommit() as session:
-        found = answers.find(session, key(request_id), client_id=caller().client_id)
-    return etags.sealed(request, bodies.write(answers.state(found)))
+    return etags.sealed(request, bodies.write(answers.state(Reader(key(request_id)).look())))
 
 
 @validation.route("/requests/<request_id>/result", parameters=[REQUEST_ID])
@@ -107,8 +109,8 @@ def state(request_id: str) -> Response:
 @validation.alt_response(304, description="Known already.", success=True)
 def result(request_id: str) -> Response:
     """Read the answer to a request, waiting for it if asked to."""
-    wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
-    read = Reader(key(request_id))
+    wait = seats.needed(Wait.of(request, longest_s=platform().settings.max_wait_s))
+    read = Reader(key(request_id), waits=wait.seconds > 0)
     with platform().hub.watch(read.request_id) as watch, metrics().waiting.track_inprogress(), span("wait"):
         answer = watch.until(read, timeout_s=wait.seconds)
     if answer is not None:
@@ -117,7 +119,7 @@ def result(request_id: str) -> Response:
     return pending(read.seen, wait.headers)
 
 
-def repeated(first: Request, wait: Wait) -> Response:
+def repeated(first: Standing, wait: Wait) -> Response:
     """Return the answer to a call that repeats the one which made the request `first`."""
     read = Reader(first.id)
     with platform().hub.watch(first.id) as watch, metrics().waiting.track_inprogress(), span("wait"):
@@ -137,7 +139,7 @@ def items_of(submission: dict[str, Any], *, most: int) -> list[Any]:
     return items
 
 
-def accept(request_id: UUID, submission: dict[str, Any], items: list[Any], once: Key | None) -> Request:
+def accept(request_id: UUID, submission: dict[str, Any], items: list[Any], once: Key | None) -> Standing:
     """Return the request, accepted and counted, or the one that came first with the same key.
 
     Raises UnknownRuleSet, DatabaseAway, IdempotencyKeyBusy, IdempotencyKeyReused.
@@ -155,6 +157,7 @@ def accept(request_id: UUID, submission: dict[str, Any], items: list[Any], once:
     if accepted.id != request_id:
         log.info("validation.repeated", validation=str(accepted.id))
         return accepted
+    platform().hub.accepted(accepted)
     metrics().accepted.labels(source).inc()
     metrics().items.labels(source).inc(len(items))
     log.info("validation.accepted", validation=str(request_id), ruleset=accepted.ruleset, items=len(items))
@@ -162,9 +165,9 @@ def accept(request_id: UUID, submission: dict[str, Any], items: list[Any], once:
 
 
 class Reader:
-    """Looks for the caller's answer to one request."""
+    """Looks for the caller's answer to one request. One who `waits` begins with that, if an answer cannot be missed."""
 
-    def __init__(self, request_id: UUID) -> None:
+    def __init__(self, request_id: UUID, *, waits: bool = False) -> None:
         self.request_id = request_id
         #: Where the request was at the last look.
         self.seen: dict[str, Any] = {}
@@ -172,13 +175,32 @@ class Reader:
         self.language = languages.chosen(request)
         self._platform = platform()
         self._client_id = caller().client_id
+        self._waits = waits
 
     def __call__(self) -> dict[str, Any] | None:
         """Return the answer, or None while there is none. Raises RequestNotFound, DatabaseAway."""
-        with self._platform.database.autocommit() as session:
-            found = answers.find(session, self.request_id, client_id=self._client_id)
-            self.seen = answers.state(found)
-            return answers.answer(session, found, self._platform.rulebook, self.language)
+        standing = self._first_look() or self.look()
+        if standing.state == State.PENDING:
+            self.seen = answers.state(standing)
+            return None
+        texts: Texts = {}
+        if standing.outcome and standing.outcome.found:
+            texts = self._platform.rulebook.texts(self._platform.database, standing.ruleset)
+        return answers.answer(standing, texts, self.language)
+
+    def look(self) -> Standing:
+        """Return where the request stands. Raises RequestNotFound, also when it is another client's; DatabaseAway."""
+        return self._own(self._platform.hub.ended(self.request_id) or self._platform.ledger.read(self.request_id))
+
+    def _first_look(self) -> Standing | None:
+        waits, self._waits = self._waits, False
+        expected = self._platform.hub.expected(self.request_id) if waits else None
+        return expected and self._own(expected)
+
+    def _own(self, standing: Standing | None) -> Standing:
+        if standing is None or standing.client_id != self._client_id:
+            raise RequestNotFound("There is no such request.")
+        return standing
 
 
 def calmly(read: Callable[[], dict[str, Any] | None]) -> Callable[[], dict[str, Any] | None]:

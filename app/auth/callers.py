@@ -7,6 +7,7 @@ up is whom it speaks for.
 
 import time
 from collections.abc import Callable, Container
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,7 +15,8 @@ from uuid import UUID
 from app.auth import tokens
 from app.auth.jwts import Verifier
 from app.database import Database
-from app.errors import DatabaseAway, InvalidToken, MisplacedToken, Unauthenticated
+from app.errors import DatabaseAway, InvalidToken, IssuerAway, MisplacedToken, Unauthenticated
+from app.groups import Once
 from app.models import access
 
 #: Returns the value of a header, or None.
@@ -37,14 +39,24 @@ class Caller:
     scopes: frozenset[str]
 
 
+@dataclass(slots=True)
+class _Known:
+    """A caller that is believed until then (monotonic, s), and when it is asked after again."""
+
+    caller: Caller
+    until: float
+    ask_at: float
+
+
 class Callers:
     """Tells who calls. A token that was good is believed for a moment: most requests come in company."""
 
     def __init__(self, database: Database, verifier: Verifier) -> None:
         self._database = database
         self._verifier = verifier
-        #: By digest: until when (monotonic, s) the caller is believed, and who it is.
-        self._known: dict[bytes, tuple[float, Caller]] = {}
+        #: By digest.
+        self._known: dict[bytes, _Known] = {}
+        self._asked: Once[bytes, Caller] = Once()
         #: Tokens whose use has to be written down.
         self._used: set[UUID] = set()
 
@@ -59,10 +71,15 @@ class Callers:
         """
         token = carried(header, query)
         digest = tokens.digest(token)
-        until, caller = self._known.get(digest, (0.0, None))
-        if caller is None or time.monotonic() >= until:
-            caller = self._look_up(token, digest)
-        return caller
+        known, now = self._known.get(digest), time.monotonic()
+        if known is None or now >= known.until:
+            return self._look_up(token, digest)
+        if now >= known.ask_at:
+            # One of those who come half-way asks, so that not all who come at the same moment have to.
+            known.ask_at = known.until
+            with suppress(DatabaseAway, IssuerAway):
+                return self._look_up(token, digest)
+        return known.caller
 
     @property
     def has_uses(self) -> bool:
@@ -81,12 +98,18 @@ class Callers:
             return
 
     def _look_up(self, token: str, digest: bytes) -> Caller:
+        return self._asked.do(digest, lambda: self._ask(token, digest))
+
+    def _ask(self, token: str, digest: bytes) -> Caller:
         asked_at = time.monotonic()
-        self._known.pop(digest, None)
-        caller = self._by_token(token, digest) if token.startswith(tokens.PREFIX) else self._by_jwt(token)
+        try:
+            caller = self._by_token(token, digest) if token.startswith(tokens.PREFIX) else self._by_jwt(token)
+        except InvalidToken:
+            self._known.pop(digest, None)
+            raise
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
-        self._known[digest] = (asked_at + BELIEVED_FOR_S, caller)
+        self._known[digest] = _Known(caller, asked_at + BELIEVED_FOR_S, asked_at + BELIEVED_FOR_S / 2)
         return caller
 
     def _by_token(self, token: str, digest: bytes) -> Caller:

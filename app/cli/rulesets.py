@@ -12,7 +12,7 @@ import orjson
 from flask.cli import AppGroup
 
 from app import authoring, json, reference
-from app.cli.terminal import plainly, platform
+from app.cli.terminal import plainly, platform, show
 from app.errors import InvalidTable, RuleSetInvalid
 from app.models import rulesets
 from app.models.rulesets import Overview
@@ -93,17 +93,12 @@ def publish(file: BinaryIO, note: str | None) -> None:
 @group.command("list")
 def show_all() -> None:
     """List every rule set: its newest version, when it was published and by whom, its title."""
-    after = ""
-    with plainly(), platform().database.transaction() as session:
-        while page := rulesets.overview(session, after=after, limit=PAGE):
-            for each in page:
-                click.echo(line(each))
-            after = page[-1].name
+    show(lambda session, after: rulesets.overview(session, after=after, limit=PAGE), line)
 
 
 @group.command("show")
 @click.argument("ref", metavar="NAME[@N]")
-def show(ref: str) -> None:
+def show_one(ref: str) -> None:
     """Print a published rule set, its newest version or the one named, as JSON to edit."""
     name, separator, number = ref.partition("@")
     if separator and not is_version(number):

@@ -1,11 +1,12 @@
 """What every command has: the application that it was called on, and errors told in one sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, TypeVar, cast
 
 import click
 from flask import current_app
+from sqlalchemy.orm import Session
 
 from app.errors import AppError
 from app.platform import Platform
@@ -29,6 +30,27 @@ def platform() -> Platform:
     if UNUSABLE in current_app.extensions:
         raise Unset(str(current_app.extensions[UNUSABLE]))
     return cast(Platform, current_app.extensions["platform"])
+
+
+class Named(Protocol):
+    """What is listed by name."""
+
+    @property
+    def name(self) -> str:
+        """By which it is found."""
+
+
+Each = TypeVar("Each", bound=Named)
+
+
+def show(read: Callable[[Session, str], Sequence[Each]], line: Callable[[Each], str]) -> None:
+    """Print a line for everything there is; `read` returns some of what comes after a name, by name."""
+    after = ""
+    with plainly(), platform().database.transaction() as session:
+        while page := read(session, after):
+            for each in page:
+                click.echo(line(each))
+            after = page[-1].name
 
 
 @contextmanager

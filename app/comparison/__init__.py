@@ -20,7 +20,6 @@ from app.compiling import compiled, pinned
 from app.database import Database
 from app.errors import ComparisonEnded, ComparisonNotFound, ComparisonRunning, DraftNotFound, RuleSetInvalid
 from app.models import audit, comparisons, past, rulesets
-from app.models.base import new_id
 from app.models.comparisons import Comparison, State
 from app.rules import RuleSetError
 
@@ -37,7 +36,7 @@ MOST_RESUMED = 100
 MOST_FORGOTTEN = 500
 
 
-def begin(session: Session, name: str, *, client_id: UUID, asked: int) -> Comparison:
+def begin(session: Session, name: str, comparison_id: UUID, *, client_id: UUID, asked: int) -> Comparison:
     """Return a new comparison of the present draft of `name` with its last `asked` requests; it is still to be sent.
 
     Raises:
@@ -54,7 +53,6 @@ def begin(session: Session, name: str, *, client_id: UUID, asked: int) -> Compar
     except RuleSetError as error:
         raise RuleSetInvalid("The draft does not compile.", errors=[problem(error)]) from None
     published = rulesets.resolve(session, name, None)
-    comparison_id = new_id()
     added = comparisons.add(
         session,
         comparison_id=comparison_id,

@@ -1,5 +1,6 @@
 """What every table shares: the metadata that migrations compare against, and how ids are made."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import uuid_utils.compat
@@ -25,3 +26,8 @@ class Base(DeclarativeBase):
 def new_id() -> UUID:
     """Return a new UUIDv7 (RFC 9562 §5.7): unique, and ordered by the millisecond it was made in."""
     return uuid_utils.compat.uuid7()
+
+
+def array(ids: Iterable[UUID]) -> str:
+    """Return the ids as the text of an array of PostgreSQL: a list would cost the driver many times that."""
+    return f"{{{','.join([each.hex for each in ids])}}}"

@@ -1,14 +1,16 @@
 """Findings: what the rules had to say about the items of a request. Stored as code and params, never as text."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Integer, Text, bindparam, insert, select
+from sqlalchemy import CheckConstraint, Connection, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, array
 from app.rules import Finding, Severity, Suggestion
 
 
@@ -36,51 +38,62 @@ class StoredFinding(Base):
     suggestion: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
-ADD = insert(StoredFinding)
+@dataclass(frozen=True, slots=True)
+class New:
+    """A finding that is to be recorded. The fields are those of `StoredFinding`."""
+
+    request_id: UUID
+    position: int
+    item: int
+    pointer: str
+    code: str
+    severity: str
+    params: Mapping[str, Any]
+    rule_id: str
+    suggestion: Mapping[str, Any] | None
 
 
-def add(session: Session, request_id: UUID, findings: Iterable[tuple[int, Finding]]) -> None:
-    """Store the findings of a request, each with the position of its item."""
-    rows = [
-        {
-            "request_id": request_id,
-            "position": position,
-            "item": item,
-            "pointer": finding.pointer,
-            "code": finding.code,
-            "severity": finding.severity,
-            "params": finding.params,
-            "rule_id": finding.rule_id,
-            "suggestion": finding.suggestion and finding.suggestion.operation(),
-        }
-        for position, (item, finding) in enumerate(findings)
-    ]
-    if rows:
-        session.connection().execute(ADD, rows)
+def rows(request_id: UUID, findings: Iterable[tuple[int, Finding]]) -> Iterator[New]:
+    """Yield the rows of a request's findings, which come with the position of their item."""
+    for position, (item, finding) in enumerate(findings):
+        suggestion = finding.suggestion.operation() if finding.suggestion else None
+        yield New(
+            request_id,
+            position,
+            item,
+            finding.pointer,
+            finding.code,
+            finding.severity,
+            finding.params,
+            finding.rule_id,
+            suggestion,
+        )
 
 
-OF = (
-    select(
-        StoredFinding.item,
-        StoredFinding.pointer,
-        StoredFinding.code,
-        StoredFinding.severity,
-        StoredFinding.params,
-        StoredFinding.rule_id,
-        StoredFinding.suggestion,
-    )
-    .where(StoredFinding.request_id == bindparam("wanted"))
-    .order_by(StoredFinding.position)
-)
+OF = """
+SELECT request_id, item, pointer, code, severity, params, rule_id, suggestion FROM findings
+WHERE request_id = ANY(%(wanted)s::uuid[]) ORDER BY request_id, position
+"""
 
 
-def of(session: Session, request_id: UUID) -> Sequence[tuple[int, Finding]]:
-    """Return the findings of a request with the positions of their items, in the order they were made."""
-    rows = session.connection().execute(OF, {"wanted": request_id})
-    return [(row.item, finding(row)) for row in rows]
+def of(connection: Connection, request_ids: Iterable[UUID]) -> dict[UUID, list[tuple[int, Finding]]]:
+    """Return the findings of these requests with the positions of their items, in the order they were made.
+
+    Requests that have none are left out.
+    """
+    found: defaultdict[UUID, list[tuple[int, Finding]]] = defaultdict(list)
+    for request_id, item, *fields in connection.exec_driver_sql(OF, {"wanted": array(request_ids)}):
+        found[request_id].append((item, finding(*fields)))
+    return dict(found)
 
 
-def finding(row: Any) -> Finding:
-    """Return the finding that a row of `OF` holds."""
-    suggestion = row.suggestion and Suggestion.of(row.suggestion)
-    return Finding(row.pointer, row.code, cast(Severity, row.severity), row.params, row.rule_id, suggestion)
+def finding(
+    pointer: str,
+    code: str,
+    severity: Severity,
+    params: dict[str, Any],
+    rule_id: str,
+    suggestion: Mapping[str, Any] | None,
+) -> Finding:
+    """Return the finding that is stored as these."""
+    return Finding(pointer, code, severity, params, rule_id, Suggestion.of(suggestion) if suggestion else None)

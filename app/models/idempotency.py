@@ -25,6 +25,7 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency_keys"
 
     client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: Method and path.
     route: Mapped[str] = mapped_column(Text, primary_key=True)
     #: The key itself.
     name: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -50,6 +51,19 @@ class Key:
     kept: timedelta
 
 
+# Without the lock the insert would wait for another transaction that is at it, and the caller with it.
+LOOK = text(
+    """
+    SELECT known.digest, known.made_id,
+        CASE WHEN known.made_id IS NULL THEN pg_try_advisory_xact_lock(hashtextextended(:lock, 0)) END AS is_ours
+    FROM (SELECT) AS one
+    LEFT JOIN idempotency_keys AS known
+        ON (known.client_id, known.route, known.name) = (:client_id, :route, :name)
+        AND known.created_at >= clock_timestamp() - :kept
+    """
+)
+
+
 def claim(session: Session, key: Key, made_id: UUID) -> UUID:
     """Return what the key stands for: `made_id` when it is new, else what was made when it was.
 
@@ -59,13 +73,18 @@ def claim(session: Session, key: Key, made_id: UUID) -> UUID:
         IdempotencyKeyBusy: another transaction is claiming it right now.
         IdempotencyKeyReused: it stands for something that was made of another body.
     """
-    # Without this, the insert would wait for the other transaction, and the caller with it.
-    if not session.scalar(select(func.pg_try_advisory_xact_lock(_lock(key)))):
+    identity = {"client_id": key.client_id, "route": key.route, "name": key.name}
+    # A lock that two keys happen to share would only make one of them come again.
+    lock = f"{key.client_id} {key.route} {key.name}"
+    known = session.execute(LOOK, {**identity, "kept": key.kept, "lock": lock}).one()
+    if known.made_id is not None:
+        return _same(known.made_id, known.digest, key)
+    if not known.is_ours:
         raise IdempotencyKeyBusy("A request with this Idempotency-Key is being worked on.")
     values = {"digest": key.digest, "made_id": made_id, "created_at": func.clock_timestamp()}
     claimed = session.scalar(
         insert(IdempotencyKey)
-        .values(client_id=key.client_id, route=key.route, name=key.name, **values)
+        .values(**identity, **values)
         .on_conflict_do_update(
             constraint="idempotency_keys_pkey",
             set_=values,
@@ -73,7 +92,9 @@ def claim(session: Session, key: Key, made_id: UUID) -> UUID:
         )
         .returning(IdempotencyKey.made_id)
     )
-    return claimed or _standing(session, key)
+    if claimed is None:  # Another transaction got there between the two statements, and is through.
+        raise IdempotencyKeyBusy("A request with this Idempotency-Key has just been worked on.")
+    return made_id
 
 
 def forget(session: Session, *, kept: timedelta) -> int:
@@ -93,22 +114,7 @@ def forget(session: Session, *, kept: timedelta) -> int:
     return len(removed.all())
 
 
-def _standing(session: Session, key: Key) -> UUID:
-    row = session.execute(
-        select(IdempotencyKey.digest, IdempotencyKey.made_id).where(
-            IdempotencyKey.client_id == key.client_id,
-            IdempotencyKey.route == key.route,
-            IdempotencyKey.name == key.name,
-        )
-    ).first()
-    if row is None:  # It was forgotten between the two statements: the next try finds it free.
-        raise IdempotencyKeyBusy("The Idempotency-Key has just run out.")
-    if row.digest != key.digest:
+def _same(made_id: UUID, digest: bytes, key: Key) -> UUID:
+    if digest != key.digest:
         raise IdempotencyKeyReused("This Idempotency-Key has been sent with another body.")
-    made_id: UUID = row.made_id
     return made_id
-
-
-def _lock(key: Key) -> object:
-    # The name comes last and has no bounds to mistake; a lock that two keys share would only have one of them wait.
-    return func.hashtextextended(f"{key.client_id} {key.route} {key.name}", 0)

@@ -4,17 +4,19 @@ State goes `pending → done | failed`, once; every verb has the old state in it
 remembers under which life of the queue the row's message is known to have been sent (see `app.rescue`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Index, Text, and_, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import CheckConstraint, Connection, DateTime, Index, Text, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.models.base import Base
+from app import json
+from app.models.base import Base, array
 
 
 class State(StrEnum):
@@ -39,6 +41,8 @@ class Request(Base):
     __table_args__ = (
         CheckConstraint("state IN ('pending', 'done', 'failed')", name="state"),
         CheckConstraint("autofix IN ('safe')", name="autofix"),
+        # For a client that looks at what it has sent.
+        Index("validation_requests_client_id_id_idx", "client_id", "id"),
         Index("validation_requests_pending_idx", "id", postgresql_where=text("state = 'pending'")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
@@ -60,92 +64,82 @@ class Request(Base):
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
-ADD = insert(Request).returning(Request.created_at)
+@dataclass(frozen=True, slots=True)
+class New:
+    """A request that is to be accepted."""
+
+    id: UUID
+    client_id: UUID
+    source: str
+    #: Version included.
+    ruleset: str
+    items: Sequence[Any]
+    autofix: Autofix | None = None
 
 
-def add(
-    session: Session,
-    *,
-    request_id: UUID,
-    client_id: UUID,
-    source: str,
-    ruleset: str,
-    items: Sequence[Any],
-    autofix: Autofix | None = None,
-) -> Request:
-    """Return the new request, pending and not yet sent. One statement, so that it may stand outside a transaction."""
-    values = {
-        "id": request_id,
-        "client_id": client_id,
-        "source": source,
-        "ruleset": ruleset,
-        "items": list(items),
-        "autofix": autofix,
-    }
-    created_at = session.connection().execute(ADD, values).scalar_one()
-    return Request(**values, state=State.PENDING, created_at=created_at)
+# One parameter in place of one list for each column: arrays cost the driver more than all the rest.
+ADD = """
+INSERT INTO validation_requests (id, client_id, source, ruleset, items, autofix)
+SELECT * FROM json_to_recordset(%(rows)s::json)
+    AS row (id uuid, client_id uuid, source text, ruleset text, items jsonb, autofix text)
+RETURNING id, created_at
+"""
 
 
-FIND = select(
-    Request.id,
-    Request.state,
-    Request.ruleset,
-    Request.source,
-    Request.reason,
-    Request.created_at,
-    Request.finished_at,
-).where(Request.id == bindparam("wanted"), Request.client_id == bindparam("client"))
+def add(connection: Connection, rows: Sequence[New]) -> dict[UUID, datetime]:
+    """Return when each of these requests was made: all pending and not yet sent.
 
-
-def find(session: Session, request_id: UUID, *, client_id: UUID) -> Request | None:
-    """Return the request if there is one and it is this client's, else None. Its items are left out.
-
-    A waiter looks again and again, and the items may be a megabyte that nobody reads.
+    One statement, so that it may stand outside a transaction.
     """
-    row = session.connection().execute(FIND, {"wanted": request_id, "client": client_id}).first()
-    return Request(**row._mapping) if row else None
+    made = connection.exec_driver_sql(ADD, {"rows": json.text(rows)})
+    return {row.id: row.created_at for row in made}
 
 
-CLAIM = (
-    select(Request.id, Request.ruleset, Request.items, Request.autofix)
-    .where(Request.id == bindparam("wanted"), Request.state == State.PENDING)
-    .with_for_update(skip_locked=True)
-)
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A request that is to be judged."""
+
+    id: UUID
+    client_id: UUID
+    source: str
+    ruleset: str
+    items: Sequence[Any]
+    autofix: str | None
+    created_at: datetime
 
 
-def claim(session: Session, request_id: UUID) -> Request | None:
-    """Return what is to be judged, its row locked until the transaction ends, if it is pending and nobody holds it."""
-    row = session.connection().execute(CLAIM, {"wanted": request_id}).first()
-    return Request(**row._mapping) if row else None
+# In the order of the key, so that two who claim the same rows cannot wait for each other.
+CLAIM = """
+SELECT id, client_id, source, ruleset, items, autofix, created_at FROM validation_requests
+WHERE id = ANY(%(wanted)s::uuid[]) AND state = 'pending' ORDER BY id FOR UPDATE SKIP LOCKED
+"""
 
 
-def state(session: Session, request_id: UUID) -> State | None:
-    """Return where the request is, or None when there is none of this id."""
-    found = session.scalar(select(Request.state).where(Request.id == request_id))
-    return State(found) if found else None
+def claim(connection: Connection, request_ids: Iterable[UUID]) -> Sequence[Claimed]:
+    """Return those that are pending and that nobody holds, their rows locked until the transaction ends."""
+    rows = connection.exec_driver_sql(CLAIM, {"wanted": array(request_ids)})
+    return [Claimed(*row) for row in rows]
 
 
-def finish(session: Session, request_id: UUID) -> bool:
-    """Return whether the request went from pending to done."""
-    return _end(session, request_id, State.DONE, None)
+STATES = "SELECT id, state FROM validation_requests WHERE id = ANY(%(wanted)s::uuid[])"
+
+
+def states(connection: Connection, request_ids: Iterable[UUID]) -> dict[UUID, State]:
+    """Return where these requests are; those that there are not are left out."""
+    rows = connection.exec_driver_sql(STATES, {"wanted": array(request_ids)})
+    return {request_id: State(state) for request_id, state in rows}
 
 
 def fail(session: Session, request_id: UUID, reason: str) -> bool:
     """Return whether the request went from pending to failed, for `reason`."""
-    return _end(session, request_id, State.FAILED, reason)
-
-
-END = (
-    update(Request)
-    .where(Request.id == bindparam("wanted"), Request.state == State.PENDING)
-    .values(state=bindparam("end"), reason=bindparam("why"), finished_at=func.clock_timestamp())
-    .returning(Request.id)
-)
-
-
-def _end(session: Session, request_id: UUID, end: State, reason: str | None) -> bool:
-    ended = session.connection().execute(END, {"wanted": request_id, "end": end, "why": reason})
-    return ended.first() is not None
+    failed = session.execute(
+        update(Request)
+        .where(Request.id == request_id, Request.state == State.PENDING)
+        .values(state=State.FAILED, reason=reason, finished_at=func.clock_timestamp())
+        .returning(Request.id),
+        execution_options={"synchronize_session": False},
+    )
+    return failed.first() is not None
 
 
 def mark_sent(session: Session, request_ids: Sequence[UUID], *, epoch: str) -> None:

@@ -1,16 +1,19 @@
 """Responses: one verdict row for one request, written in the transaction that ends it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Float, Integer, Text, bindparam, insert, select, text
+from sqlalchemy import CheckConstraint, Connection, DateTime, Float, Integer, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app import json
+from app.models import findings
+from app.models.base import Base, array
 
 
 class Verdict(StrEnum):
@@ -45,48 +48,54 @@ class Response(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
 
 
-ADD = insert(Response)
+@dataclass(frozen=True, slots=True)
+class New:
+    """A verdict that is to be recorded. The fields are those of `Response`."""
+
+    request_id: UUID
+    verdict: Verdict
+    item_count: int
+    invalid_items: Sequence[int]
+    finding_count: int
+    duration_ms: float
+    tables: Mapping[str, int]
+    fixed: Mapping[str, Any] | None
 
 
-def add(
-    session: Session,
-    *,
-    request_id: UUID,
-    item_count: int,
-    invalid_items: Sequence[int],
-    finding_count: int,
-    duration_ms: float,
-    tables: Mapping[str, int],
-    fixed: Mapping[int, Any],
-) -> None:
-    """Store the verdict of a request."""
-    session.connection().execute(
-        ADD,
+# All in one statement: what it costs to send it is more than what it does.
+RECORD = """
+WITH ended AS (
+    UPDATE validation_requests SET state = 'done', finished_at = clock_timestamp()
+    WHERE id = ANY(%(ids)s::uuid[]) AND state = 'pending' RETURNING id, finished_at
+), responses AS (
+    INSERT INTO validation_responses
+        (request_id, verdict, item_count, invalid_items, finding_count, duration_ms, tables, fixed)
+    SELECT row.* FROM json_to_recordset(%(responses)s::json) AS row (
+        request_id uuid, verdict text, item_count integer, invalid_items integer[], finding_count integer,
+        duration_ms float8, tables jsonb, fixed jsonb
+    ) JOIN ended ON ended.id = row.request_id
+), findings AS (
+    INSERT INTO findings (request_id, position, item, pointer, code, severity, params, rule_id, suggestion)
+    SELECT row.* FROM json_to_recordset(%(findings)s::json) AS row (
+        request_id uuid, position integer, item integer, pointer text, code text, severity text, params jsonb,
+        rule_id text, suggestion jsonb
+    ) JOIN ended ON ended.id = row.request_id
+)
+SELECT id, finished_at FROM ended
+"""
+
+
+def record(connection: Connection, verdicts: Sequence[New], found: Iterable[findings.New]) -> dict[UUID, datetime]:
+    """Return which of these requests went from pending to done with their verdict and findings, and when.
+
+    Of one that had ended already nothing is recorded.
+    """
+    ended = connection.exec_driver_sql(
+        RECORD,
         {
-            "request_id": request_id,
-            "verdict": Verdict.INVALID if invalid_items else Verdict.VALID,
-            "item_count": item_count,
-            "invalid_items": list(invalid_items),
-            "finding_count": finding_count,
-            "duration_ms": duration_ms,
-            "tables": dict(tables),
-            "fixed": {str(position): item for position, item in fixed.items()} or None,
+            "ids": array(verdict.request_id for verdict in verdicts),
+            "responses": json.text(verdicts),
+            "findings": json.text(list(found)),
         },
     )
-
-
-FIND = select(
-    Response.verdict,
-    Response.item_count,
-    Response.invalid_items,
-    Response.finding_count,
-    Response.duration_ms,
-    Response.tables,
-    Response.fixed,
-).where(Response.request_id == bindparam("wanted"))
-
-
-def find(session: Session, request_id: UUID) -> Response | None:
-    """Return the verdict of the request, or None while there is none."""
-    row = session.connection().execute(FIND, {"wanted": request_id}).first()
-    return Response(request_id=request_id, **row._mapping) if row else None
+    return {row.id: row.finished_at for row in ended}

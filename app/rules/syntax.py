@@ -93,7 +93,7 @@ class Tree:
     _source: bytes
 
     def place(self, node: Node) -> Place | None:
-        """Return where `node` stands; what a macro has added stands nowhere."""
+        """Return where `node` stands, None when nobody has said; what a macro has added stands where the macro does."""
         source = _parts(self._source)
         pairs = (_parts(_bytes(pair)) for pair in source.get(_POSITIONS, []))
         offset = next((_number(pair, 2) for pair in pairs if _number(pair, 1) == node.id), None)

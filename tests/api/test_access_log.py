@@ -1,18 +1,18 @@
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from app.api.access_log import level
 from app.auth import tokens
 from app.database import Database
+from app.models import requests
 from app.settings import Settings
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer
 from tests.applications import application
@@ -62,8 +62,8 @@ def test_the_questions_of_machines_are_not_worth_a_line_unless_the_answer_is_bad
 def test_an_item_is_not_logged_when_the_database_chokes_on_it(
     client: FlaskClient, auth: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def choke(session: Session, **row: Any) -> None:
-        session.execute(text("SELECT 1 / 0, CAST(:items AS text)"), {"items": str(row["items"])})
+    def choke(connection: Connection, rows: Sequence[requests.New]) -> None:
+        connection.execute(text("SELECT 1 / 0, CAST(:items AS text)"), {"items": str(rows[0].items)})
 
     monkeypatch.setattr("app.intake.requests.add", choke)
 

@@ -42,10 +42,9 @@ def answer(
     """Return the answer to these items of the rule set `careful`, once a worker has judged them."""
     accepted = submit_items(client, auth, *items, **more)
     with platform.database.transaction() as session:
-        request = requests.claim(session, UUID(accepted["id"]))
-        assert request is not None
+        (request,) = requests.claim(session.connection(), [UUID(accepted["id"])])
         judgement = judge(platform.rulebook.get(session, request.ruleset), request.items, request.autofix)
-        assert record(session, request, judgement)
+        assert record(session.connection(), [(request, judgement)])
     return client.get(accepted["links"]["result"], headers={**auth, "Accept-Language": language})
 
 

@@ -1,6 +1,8 @@
+import gzip
 import io
 import json
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -91,10 +93,35 @@ def test_a_body_that_is_not_said_to_be_json_is_refused(
     problem(post(client, auth, body_of(200), content_type=content_type), 415, "unsupported_media_type")
 
 
-def test_a_compressed_body_is_refused(client: FlaskClient, auth: dict[str, str]) -> None:
-    reply = post(client, {**auth, "Content-Encoding": "gzip"}, b"\x1f\x8b")
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP"])
+def test_a_body_may_come_as_gzip(client: FlaskClient, auth: dict[str, str], encoding: str) -> None:
+    reply = post(client, {**auth, "Content-Encoding": encoding}, gzip.compress(body_of(300)))
+
+    assert reply.status_code == 202
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "", "what"])
+def test_a_body_that_is_compressed_in_another_way_is_refused(
+    client: FlaskClient, auth: dict[str, str], encoding: str
+) -> None:
+    reply = post(client, {**auth, "Content-Encoding": encoding}, body_of(200))
 
     problem(reply, 415, "unsupported_media_type")
+    assert reply.headers["Accept-Encoding"] == "gzip"
+
+
+def test_a_body_that_is_not_the_gzip_it_is_said_to_be_is_refused(client: FlaskClient, auth: dict[str, str]) -> None:
+    problem(post(client, {**auth, "Content-Encoding": "gzip"}, body_of(200)), 400, "bad_request")
+
+
+def test_a_body_that_is_too_large_once_it_is_opened_is_refused(client: FlaskClient, auth: dict[str, str]) -> None:
+    # A kilobyte that stands for a megabyte, and noise that is just too much.
+    noise = json.dumps({"ruleset": "fx_rate", "item": Random(1).randbytes(LIMIT // 2).hex()}).encode()
+
+    for body in (body_of(LIMIT), noise):
+        reply = post(client, {**auth, "Content-Encoding": "gzip"}, gzip.compress(body))
+
+        problem(reply, 413, "body_too_large")
 
 
 def test_json_may_say_its_charset(client: FlaskClient, auth: dict[str, str]) -> None:

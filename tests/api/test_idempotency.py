@@ -48,7 +48,7 @@ def stored(database: Database, client_id: UUID) -> int:
 @contextmanager
 def being_claimed(database: Database, client_id: UUID, key: str) -> Iterator[None]:
     """Have another transaction in the middle of claiming the key."""
-    claim = idempotency.Key(client_id, "validation.validate", key, b"", timedelta(hours=1))
+    claim = idempotency.Key(client_id, f"POST {VALIDATE}", key, b"", timedelta(hours=1))
     with database.transaction() as session:
         idempotency.claim(session, claim, new_id())
         yield
@@ -128,6 +128,19 @@ def test_many_at_once_make_one_request(app: Flask, database: Database, own: tupl
     assert stored(database, client_id) == 1
 
 
+def test_many_that_repeat_at_once_what_is_through_are_all_answered(
+    app: Flask, own: tuple[dict[str, str], UUID]
+) -> None:
+    auth, _ = own
+    first = post(app.test_client(), auth, "k")
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        replies = list(callers.map(lambda _: post(app.test_client(), auth, "k"), range(CALLERS)))
+
+    assert {reply.status_code for reply in replies} == {202}
+    assert {told(reply)["id"] for reply in replies} == {told(first)["id"]}
+
+
 def test_a_key_is_its_clients_own(client: FlaskClient, own: tuple[dict[str, str], UUID], auth: dict[str, str]) -> None:
     mine, _ = own
     key = str(new_id())
@@ -165,6 +178,16 @@ def test_a_key_stands_for_nothing_once_its_time_is_over(
 @pytest.mark.parametrize("key", ["", "x" * 256, "two words", "caf\u00e9"], ids=["none", "long", "space", "accent"])
 def test_a_key_that_cannot_be_one_is_refused(client: FlaskClient, auth: dict[str, str], key: str) -> None:
     problem(post(client, auth, key), 400, "idempotency_key_invalid")
+
+
+def test_a_token_in_the_wrong_header_is_not_stored(
+    client: FlaskClient, database: Database, own: tuple[dict[str, str], UUID]
+) -> None:
+    auth, client_id = own
+
+    problem(post(client, auth, auth["Authorization"].removeprefix("Bearer ")), 400, "idempotency_key_invalid")
+
+    assert stored(database, client_id) == 0
 
 
 def test_a_key_may_be_as_long_as_is_said(client: FlaskClient, own: tuple[dict[str, str], UUID]) -> None:

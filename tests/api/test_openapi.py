@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,9 @@ from flask.testing import FlaskClient
 
 from app.auth import guard
 from app.auth.scopes import Scope
+from ops.openapi import FILE, described, text
 from tests.api.calls import told
+from tests.applications import logging_kept
 
 
 @pytest.fixture
@@ -74,3 +77,24 @@ def test_errors_are_described_as_problems(spec: dict[str, Any]) -> None:
         for operation in (path[method] for method in ("get", "post") if method in path):
             assert operation["responses"]["default"] == {"$ref": "#/components/responses/DEFAULT_ERROR"}
     assert set(spec["components"]["responses"]["DEFAULT_ERROR"]["content"]) == {"application/problem+json"}
+
+
+def test_the_committed_description_is_what_is_served(spec: dict[str, Any]) -> None:
+    committed = json.loads(FILE.read_bytes())
+    parts = {
+        f"{kind} {name}"
+        for kind in ("paths", "components")
+        for name in committed[kind].keys() | spec[kind].keys()
+        if committed[kind].get(name) != spec[kind].get(name)
+    }
+
+    if text(spec) != FILE.read_bytes():
+        pytest.fail(
+            f"docs/openapi.json is not what the API serves ({', '.join(sorted(parts)) or 'its head'}). "
+            "Is that meant? Then write it anew: ops/python -m ops.openapi"
+        )
+
+
+def test_the_description_can_be_had_without_a_server(spec: dict[str, Any]) -> None:
+    with logging_kept():
+        assert described() == spec

@@ -91,3 +91,35 @@ def test_a_token_that_one_process_revokes_is_refused_by_another_one_within_two_s
         assert httpx.delete(f"{web.url}{made['links']['self']}", headers=admin, timeout=40).status_code == 204
 
         wait_for(lambda: [status(web), status(other)] == [401, 401], timeout_s=2, what="the refusal")
+
+
+def answer(web: Web, sent: bytes) -> bytes:
+    """Return all that the server answers to these bytes, after which the client has nothing more to say."""
+    url = httpx.URL(web.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=40) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (b"Content-Length: 100", b'{"ruleset": "fx_rate", "item": 1}'),
+        (b"Transfer-Encoding: chunked", b"zz\r\n\r\n"),
+        (b"Transfer-Encoding: chunked", b'21\r\n{"ruleset": "fx_rate", "item": 1}\r\n'),
+    ],
+    ids=["shorter than announced", "no chunk", "no last chunk"],
+)
+def test_a_body_that_breaks_off_is_refused(web: Web, token: str, header: bytes, body: bytes) -> None:
+    lines = [
+        f"POST {VALIDATE} HTTP/1.1",
+        "Host: test",
+        "Content-Type: application/json",
+        f"Authorization: Bearer {token}",
+    ]
+
+    reply = answer(web, "\r\n".join(lines).encode() + b"\r\n" + header + b"\r\n\r\n" + body)
+
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"bad_request"' in reply

@@ -21,10 +21,9 @@ def test_what_is_answered_is_of_the_shape_that_is_described(
     accepted = submit(client, auth, item=item, autofix="safe")
     with platform.database.transaction() as session:
         if state == "done":
-            request = requests.claim(session, UUID(accepted["id"]))
-            assert request is not None
+            (request,) = requests.claim(session.connection(), [UUID(accepted["id"])])
             ruleset = platform.rulebook.get(session, request.ruleset)
-            record(session, request, judge(ruleset, request.items, request.autofix))
+            record(session.connection(), [(request, judge(ruleset, request.items, request.autofix))])
         if state == "failed":
             requests.fail(session, UUID(accepted["id"]), "The rules broke down.")
 

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from app.database import Database
 from app.errors import DatabaseAway
+from app.ledger import Ledger
 from app.models import requests
 from app.models.base import new_id
 from app.platform import Platform
@@ -34,17 +35,17 @@ def platform(app: Flask) -> Platform:
 def finish(platform: Platform, request_id: str) -> None:
     """Do what a worker does."""
     with platform.database.transaction() as session:
-        request = requests.claim(session, UUID(request_id))
-        assert request is not None
-        assert record(session, request, judge(platform.rulebook.get(session, request.ruleset), request.items))
-    platform.notices.tell(UUID(request_id))
+        (request,) = requests.claim(session.connection(), [UUID(request_id)])
+        judgement = judge(platform.rulebook.get(session, request.ruleset), request.items)
+        (standing,) = record(session.connection(), [(request, judgement)])
+    platform.notices.tell({standing.id: standing.encode()})
 
 
 def fail(platform: Platform, request_id: str) -> None:
     """Do what happens after a worker's last attempt."""
     with platform.database.transaction() as session:
         assert requests.fail(session, UUID(request_id), "The rules broke down.")
-    platform.notices.tell(UUID(request_id))
+    platform.notices.tell({UUID(request_id): b""})
 
 
 def in_background(work: Callable[[], None]) -> Thread:
@@ -315,13 +316,13 @@ def test_a_database_that_goes_away_after_the_commit_does_not_take_the_promise_ba
     def away(*_: object, **__: object) -> None:
         raise DatabaseAway("The database cannot be reached right now.")
 
-    monkeypatch.setattr("app.api.answers.find", away)
+    monkeypatch.setattr(Ledger, "read", away)
 
     reply = client.post(VALIDATE + "?wait=1", json={"ruleset": "fx_rate", "item": GOOD_RATE}, headers=auth)
 
     assert reply.status_code == 202
-    with platform.database.transaction() as session:
-        assert requests.state(session, UUID(told(reply)["id"])) == "pending"
+    with platform.database.connection() as connection:
+        assert list(requests.states(connection, [UUID(told(reply)["id"])]).values()) == ["pending"]
 
 
 @pytest.mark.parametrize("end", ["", "/result", "/result?wait=5"])

@@ -77,7 +77,7 @@ def start_worker() -> Iterator[Callable[..., dramatiq.Worker]]:
     """Start workers that are stopped at the end of the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(broker: dramatiq.Broker, *, threads: int = 8, timeout_ms: int = 20) -> dramatiq.Worker:
+        def start(broker: dramatiq.Broker, *, threads: int = 8, timeout_ms: int = 10) -> dramatiq.Worker:
             worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=timeout_ms)
             worker.start()
             stack.callback(worker.stop, timeout=5_000)

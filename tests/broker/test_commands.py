@@ -18,7 +18,7 @@ from dramatiq.results.backends import RedisBackend
 
 from broker import RedisStreamsBroker
 from broker.keys import SHELF
-from tests.broker.looks import consumers, dead_letters, message, pending
+from tests.broker.looks import consumers, dead_letters, hasten, message, pending
 from tests.broker.processes import Start, command, end, heeds, tell
 from tests.broker.servers import Server, versions, wait_for
 
@@ -40,14 +40,14 @@ def work(request: pytest.FixtureRequest, start: Start) -> Work:
     """Start workers of threads, or of greenlets."""
 
     def begin(threads: int = 4, **variables: object) -> subprocess.Popen[bytes]:
-        words = ("tests.broker.errands", "--processes", "1", "--threads", str(threads))
-        return start(command(request.param), *words, **variables)
+        words = ("tests.broker.program", "--processes", "1", "--threads", str(threads))
+        return start(command(request.param), *words, **{"lease_ms": 15_000, **variables})
 
     return begin
 
 
 def send(broker: RedisStreamsBroker, actor: str, *args: object, **options: int) -> Message[Any]:
-    """Send a message for one of the errands."""
+    """Send a message for one of the program's actors."""
     return broker.enqueue(message(actor, *args), **options)
 
 
@@ -238,11 +238,12 @@ def test_a_worker_that_is_told_to_reload_loses_nothing(
     send(broker, "hold", "running", 1)
     wait_for(lambda: diary("started") == ["running"])
     before = consumers(redis_client, broker)
-    send(broker, "hold", "delayed", 0, delay=3_000)
+    send(broker, "hold", "delayed", 0, delay=60_000)
 
     wait_for(lambda: heeds(worker.pid, signal.SIGHUP))
     worker.send_signal(signal.SIGHUP)
     wait_for(lambda: not before & consumers(redis_client, broker), what="the end of the old process")
+    hasten(redis_client, broker)
     send(broker, "hold", "new", 0)
 
     wait_for(lambda: sorted(diary("ended")) == ["delayed", "new", "running"], what="the new process")

@@ -42,7 +42,7 @@ def drafted(database: Database) -> None:
 def begin(database: Database, asked: int = 1_000, *, client_id: UUID | None = None) -> Comparison:
     """Return a new comparison."""
     with database.transaction() as session:
-        return comparison.begin(session, NAME, client_id=client_id or new_id(), asked=asked)
+        return comparison.begin(session, NAME, new_id(), client_id=client_id or new_id(), asked=asked)
 
 
 def take(database: Database, comparison_id: UUID, number: int, drafts: Drafts) -> int | None:
@@ -125,14 +125,8 @@ def test_requests_of_other_rule_sets_and_those_without_a_verdict_are_passed_over
     with database.transaction() as session:
         for state in ("pending", "failed"):
             request_id = new_id()
-            requests.add(
-                session,
-                request_id=request_id,
-                client_id=new_id(),
-                source="api",
-                ruleset="toll@1",
-                items=[{"amount": 1}],
-            )
+            new = requests.New(request_id, new_id(), "api", "toll@1", [{"amount": 1}])
+            requests.add(session.connection(), [new])
             if state == "failed":
                 requests.fail(session, request_id, "It broke down.")
     begun = begin(database)
@@ -363,7 +357,7 @@ def test_a_rule_set_has_one_comparison_at_a_time(database: Database, drafts: Dra
 @pytest.mark.usefixtures("drafted")
 def test_of_two_that_begin_at_once_one_is_told_to_wait(database: Database) -> None:
     with database.transaction() as session, ThreadPoolExecutor() as pool:
-        comparison.begin(session, NAME, client_id=new_id(), asked=1)
+        comparison.begin(session, NAME, new_id(), client_id=new_id(), asked=1)
         second = pool.submit(begin, database)
         wait_for(lambda: is_held_up(database), what="a second comparison that waits for the first")
         session.commit()

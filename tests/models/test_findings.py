@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import exc, text
 
 from app.database import Database
-from app.models import findings, responses
-from app.models.base import new_id
+from app.models import findings, responses, standings
+from app.models.standings import Outcome
 from app.rules import Finding, Suggestion
 from tests.models.test_requests import add_request
 
@@ -16,47 +16,42 @@ FOUND = (
 )
 
 
+def recorded(database: Database, *found: tuple[int, Finding], fixed: dict[str, object] | None = None) -> Outcome:
+    """Return the verdict of a request that ends with these findings, as it is read."""
+    request_id = add_request(database)
+    verdict = responses.New(request_id, responses.Verdict.INVALID, 4, [0, 2], len(found), 1.5, {"ports": 3}, fixed)
+    with database.transaction() as session:
+        responses.record(session.connection(), [verdict], findings.rows(request_id, found))
+    with database.connection() as connection:
+        outcome = standings.read(connection, [request_id])[request_id].outcome
+    assert outcome is not None
+    return outcome
+
+
 def test_findings_are_read_as_they_were_written(database: Database) -> None:
-    request_id = new_id()
-
-    with database.transaction() as session:
-        findings.add(session, request_id, FOUND)
-
-    with database.transaction() as session:
-        assert findings.of(session, request_id) == list(FOUND)
+    assert list(recorded(database, *FOUND).found) == list(FOUND)
 
 
 def test_a_finding_without_a_suggestion_stores_none(database: Database) -> None:
-    with database.transaction() as session:
-        findings.add(session, new_id(), FOUND)
+    recorded(database, *FOUND)
 
+    with database.transaction() as session:
         without = session.execute(text("SELECT count(*) FROM findings WHERE suggestion IS NULL"))
         assert without.scalar_one() == 1
 
 
-@pytest.mark.parametrize(("fixed", "stored"), [({}, None), ({1: {"a": "b"}, 3: None}, {"1": {"a": "b"}, "3": None})])
-def test_a_verdict_keeps_the_tables_and_what_was_fixed(
-    database: Database, fixed: dict[int, object], stored: dict[str, object] | None
-) -> None:
-    request_id = new_id()
+@pytest.mark.parametrize("fixed", [None, {"1": {"a": "b"}, "3": None}])
+def test_a_verdict_is_read_as_it_was_written(database: Database, fixed: dict[str, object] | None) -> None:
+    outcome = recorded(database, fixed=fixed)
+
+    assert outcome == Outcome("invalid", 4, [0, 2], 1.5, {"ports": 3}, fixed)
+
+
+def test_without_a_fix_the_column_is_empty(database: Database) -> None:
+    recorded(database)
 
     with database.transaction() as session:
-        responses.add(
-            session,
-            request_id=request_id,
-            item_count=4,
-            invalid_items=[2],
-            finding_count=0,
-            duration_ms=1.5,
-            tables={"ports": 3},
-            fixed=fixed,
-        )
-
-    with database.transaction() as session:
-        response = responses.find(session, request_id)
-        assert response is not None
-        assert response.tables == {"ports": 3}
-        assert response.fixed == stored
+        assert session.execute(text("SELECT count(*) FROM validation_responses WHERE fixed IS NULL")).scalar_one() == 1
 
 
 def test_the_database_knows_one_way_to_fix(database: Database) -> None:
@@ -70,7 +65,7 @@ def test_the_database_knows_one_way_to_fix(database: Database) -> None:
 
 
 def test_code_of_the_release_before_can_go_on_writing_verdicts(database: Database) -> None:
-    request_id = new_id()
+    request_id = add_request(database)
 
     with database.transaction() as session:
         session.execute(
@@ -82,6 +77,7 @@ def test_code_of_the_release_before_can_go_on_writing_verdicts(database: Databas
             {"id": request_id},
         )
 
-        response = responses.find(session, request_id)
-        assert response is not None
-        assert (response.tables, response.fixed) == ({}, None)
+        outcome = standings.read(session.connection(), [request_id])[request_id].outcome
+
+    assert outcome is not None
+    assert (outcome.tables, outcome.fixed) == ({}, None)

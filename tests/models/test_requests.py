@@ -1,12 +1,14 @@
 """Requests: states go one way, once, and a lost message is found by its epoch."""
 
+from datetime import datetime
 from uuid import UUID
 
 import pytest
 from sqlalchemy import exc, text
+from sqlalchemy.orm import Session
 
 from app.database import Database
-from app.models import requests
+from app.models import requests, responses, standings
 from app.models.base import new_id
 from app.models.requests import State
 
@@ -15,15 +17,15 @@ def add_request(database: Database, *, client_id: UUID | None = None) -> UUID:
     """Return the id of a new pending request."""
     request_id = new_id()
     with database.transaction() as session:
-        requests.add(
-            session,
-            request_id=request_id,
-            client_id=client_id or new_id(),
-            source="api",
-            ruleset="fx_rate@1",
-            items=[{"rate": "1"}],
-        )
+        new = requests.New(request_id, client_id or new_id(), "api", "fx_rate@1", [{"rate": "1"}])
+        requests.add(session.connection(), [new])
     return request_id
+
+
+def end(session: Session, request_id: UUID) -> dict[UUID, datetime]:
+    """Return when the request was ended with the verdict that nothing is wrong, empty if it was over."""
+    verdict = responses.New(request_id, responses.Verdict.VALID, 1, [], 0, 0.5, {}, None)
+    return responses.record(session.connection(), [verdict], [])
 
 
 def stranded(
@@ -37,36 +39,39 @@ def stranded(
         return list(found)
 
 
-def test_a_request_is_found_by_its_own_client_only(database: Database) -> None:
+def test_a_request_is_found_with_the_client_it_belongs_to(database: Database) -> None:
     mine = new_id()
     request_id = add_request(database, client_id=mine)
 
-    with database.transaction() as session:
-        assert requests.find(session, request_id, client_id=mine) is not None
-        assert requests.find(session, request_id, client_id=new_id()) is None
+    with database.connection() as connection:
+        found = standings.read(connection, [request_id, new_id()])
+
+    assert {key: standing.client_id for key, standing in found.items()} == {request_id: mine}
+    assert (found[request_id].state, found[request_id].outcome) == (State.PENDING, None)
 
 
 def test_a_request_ends_once(database: Database) -> None:
     request_id = add_request(database)
 
     with database.transaction() as session:
-        assert requests.finish(session, request_id)
-        assert not requests.finish(session, request_id)
+        assert end(session, request_id).keys() == {request_id}
+        assert end(session, request_id).keys() == set()
         assert not requests.fail(session, request_id, "too late")
 
-    with database.transaction() as session:
-        assert requests.state(session, request_id) is State.DONE
+    with database.connection() as connection:
+        assert requests.states(connection, [request_id]) == {request_id: State.DONE}
+        assert connection.exec_driver_sql("SELECT count(*) FROM validation_responses").scalar_one() == 1
 
 
 def test_a_claimed_request_is_nobody_elses(database: Database) -> None:
-    request_id = add_request(database)
+    request_id, free = add_request(database), add_request(database)
 
     with database.transaction() as first, database.transaction() as second:
-        mine = requests.claim(first, request_id)
-        theirs = requests.claim(second, request_id)
+        mine = requests.claim(first.connection(), [request_id])
+        theirs = requests.claim(second.connection(), [request_id, free])
 
-    assert mine is not None
-    assert theirs is None
+    assert [request.id for request in mine] == [request_id]
+    assert [request.id for request in theirs] == [free]
 
 
 def test_an_ended_request_cannot_be_claimed(database: Database) -> None:
@@ -76,7 +81,7 @@ def test_an_ended_request_cannot_be_claimed(database: Database) -> None:
         requests.fail(session, request_id, "no")
 
     with database.transaction() as session:
-        assert requests.claim(session, request_id) is None
+        assert requests.claim(session.connection(), [request_id]) == []
 
 
 def test_a_state_that_does_not_exist_is_refused_by_the_database(database: Database) -> None:
@@ -114,7 +119,7 @@ def test_age_strands_a_sent_request_only_when_asked(database: Database) -> None:
 def test_an_ended_request_is_never_stranded(database: Database) -> None:
     request_id = add_request(database)
     with database.transaction() as session:
-        requests.finish(session, request_id)
+        end(session, request_id)
 
     assert stranded(database, epoch="two") == []
 

@@ -35,7 +35,7 @@ def begun(platform: Platform, database: Database) -> Comparison:
 def begin(database: Database, name: str = NAME) -> Comparison:
     """Return a new comparison of all there is."""
     with database.transaction() as session:
-        return comparison.begin(session, name, client_id=new_id(), asked=100_000)
+        return comparison.begin(session, name, new_id(), client_id=new_id(), asked=100_000)
 
 
 def look(database: Database, begun: Comparison) -> Comparison:

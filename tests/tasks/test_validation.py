@@ -1,6 +1,8 @@
 """The validation actor: one verdict, however often the message comes; a crash of the rules ends as `failed`."""
 
 from collections.abc import Callable
+from contextvars import copy_context
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -10,14 +12,15 @@ from sqlalchemy import text
 
 from app import messages
 from app.database import Database
-from app.models import findings, requests, responses
+from app.models import requests, standings
 from app.models.base import new_id
 from app.models.requests import Autofix, State
+from app.models.standings import Outcome
 from app.platform import Platform
 from app.redis import connect
 from app.settings import Settings
 from broker import Reschedule
-from tasks.validation import validate_one
+from tasks.validation import Errand, validate_all
 from tests.processes import wait_for
 
 GOOD = {"date": "2026-11-20", "base": "EUR", "quote": "USD", "rate": "1.0842"}
@@ -35,21 +38,31 @@ def accept(platform: Platform, *items: Any, autofix: Autofix | None = None) -> U
 
 def state(database: Database, request_id: UUID) -> State | None:
     """Return where the request is."""
-    with database.transaction() as session:
-        return requests.state(session, request_id)
+    with database.connection() as connection:
+        return requests.states(connection, [request_id]).get(request_id)
+
+
+def validate(platform: Platform, *request_ids: UUID) -> list[Exception | None]:
+    """Return what came of the validation of these requests, as one group."""
+    return list(validate_all(platform, [Errand(request_id, copy_context()) for request_id in request_ids]))
+
+
+def outcome(database: Database, request_id: UUID) -> Outcome:
+    """Return the verdict on a request that is done."""
+    with database.connection() as connection:
+        found = standings.read(connection, [request_id])[request_id].outcome
+    assert found is not None
+    return found
 
 
 def test_a_request_gets_its_verdict_and_findings(platform: Platform, database: Database) -> None:
     request_id = accept(platform, GOOD, BAD)
 
-    validate_one(platform, request_id)
+    assert validate(platform, request_id) == [None]
 
-    with database.transaction() as session:
-        response = responses.find(session, request_id)
-        found = findings.of(session, request_id)
-    assert response is not None
+    response = outcome(database, request_id)
     assert (response.verdict, response.item_count, response.invalid_items) == ("invalid", 2, [1])
-    assert {item for item, _ in found} == {1}
+    assert {item for item, _ in response.found} == {1}
     assert state(database, request_id) is State.DONE
 
 
@@ -57,26 +70,24 @@ def test_items_are_judged_as_their_safe_fixes_leave_them(platform: Platform, dat
     sloppy = {**GOOD, "base": " eur"}
     request_id = accept(platform, GOOD, sloppy, BAD, autofix=Autofix.SAFE)
 
-    validate_one(platform, request_id)
+    validate(platform, request_id)
 
+    response = outcome(database, request_id)
     with database.transaction() as session:
-        response = responses.find(session, request_id)
-        found = findings.of(session, request_id)
         items = session.get_one(requests.Request, request_id).items
-    assert response is not None
     assert response.invalid_items == [2]
     assert response.fixed == {"1": GOOD}
-    assert [(item, each.code) for item, each in found if item == 1] == [(1, "fix.trim"), (1, "fix.upper")]
+    assert [(item, each.code) for item, each in response.found if item == 1] == [(1, "fix.trim"), (1, "fix.upper")]
     assert items == [GOOD, sloppy, BAD]
 
 
 def test_a_finished_request_is_not_checked_again(platform: Platform, database: Database) -> None:
     request_id = accept(platform, BAD)
-    validate_one(platform, request_id)
+    validate(platform, request_id)
     with database.transaction() as session:
         before = session.execute(text("SELECT xmin FROM validation_responses")).scalars().all()
 
-    validate_one(platform, request_id)
+    validate(platform, request_id)
 
     with database.transaction() as session:
         assert session.execute(text("SELECT xmin FROM validation_responses")).scalars().all() == before
@@ -85,27 +96,27 @@ def test_a_finished_request_is_not_checked_again(platform: Platform, database: D
 
 def test_a_finished_request_is_told_about_again(platform: Platform) -> None:
     request_id = accept(platform, GOOD)
-    validate_one(platform, request_id)
+    validate(platform, request_id)
 
     with platform.hub.watch(request_id) as watch:
-        validate_one(platform, request_id)
+        validate(platform, request_id)
 
         wait_for(lambda: watch._event.is_set(), timeout_s=5, what="the notice")
 
 
 def test_a_request_that_another_worker_holds_is_offered_again(platform: Platform, database: Database) -> None:
-    request_id = accept(platform, GOOD)
+    request_id, free = accept(platform, GOOD), accept(platform, GOOD)
 
     with database.transaction() as session:
-        requests.claim(session, request_id)
-        with pytest.raises(Reschedule):
-            validate_one(platform, request_id)
+        requests.claim(session.connection(), [request_id])
+        came = validate(platform, request_id, free)
 
-    assert state(database, request_id) is State.PENDING
+    assert [type(each) for each in came] == [Reschedule, NoneType]
+    assert (state(database, request_id), state(database, free)) == (State.PENDING, State.DONE)
 
 
 def test_a_message_about_an_unknown_request_is_dropped(platform: Platform) -> None:
-    validate_one(platform, new_id())
+    assert validate(platform, new_id()) == [None]
 
 
 def test_messages_that_come_twice_make_one_verdict(

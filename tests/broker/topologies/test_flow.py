@@ -20,9 +20,9 @@ from broker import RedisStreamsBroker, connect
 from broker.client import disconnect, read_timeout_ms, twin
 from broker.cluster import Cluster
 from ops import leash
+from ops.chaos.formations import Formation
 from tests.broker.looks import dead_letters, message, pending
 from tests.broker.servers import wait_for
-from tests.broker.topologies.formations import Formation
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,0 +1,138 @@
+"""Groups: work that many hand in at the same time, done as one; and a question that many have, asked once.
+
+Whoever comes while a group is being done waits for the next one. Nobody waits for company: a lone piece of work is done
+at once, and under load the groups grow by themselves. One thread (a greenlet under gevent) does them all, one after the
+other, so the work runs in nobody's context: what belongs to a caller's context has to be handed in with it.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar, cast
+
+#: What is done as one group at most.
+MOST = 64
+
+K = TypeVar("K")
+W = TypeVar("W")
+R = TypeVar("R")
+
+
+class Place(Generic[W, R]):
+    """One piece of work, and what became of it."""
+
+    __slots__ = ("_done", "error", "result", "work")
+
+    def __init__(self, work: W) -> None:
+        self.work = work
+        self.result: R | None = None
+        self.error: Exception | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def end(self, became: R | Exception) -> None:
+        """Have whoever waits go on with this."""
+        if isinstance(became, Exception):
+            self.error = became
+        else:
+            self.result = became
+        self._done.release()
+
+    def wait(self) -> R:
+        """Return what became of the work. Raises the error that it came to."""
+        with self._done:  # Others may wait as well.
+            pass
+        if self.error is not None:
+            raise self.error
+        return cast(R, self.result)
+
+
+class Groups(Generic[W, R]):
+    """Does work in groups. `act` gets those of one group and returns what each came to: a result or an error.
+
+    When `act` itself raises, nothing of the group has been done: it is tried one by one, so that one bad piece spoils
+    no other, unless the error is one of `shared`, which speak of all alike.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        act: Callable[[Sequence[W]], Sequence[R | Exception]],
+        *,
+        shared: tuple[type[Exception], ...],
+        most: int = MOST,
+    ) -> None:
+        self._name = name
+        self._act = act
+        self._shared = shared
+        self._most = most
+        self._waiting: SimpleQueue[Place[W, R]] = SimpleQueue()
+        self._pid: int | None = None
+        self._starting = threading.Lock()
+
+    def do(self, work: W) -> R:
+        """Return what became of `work`, done together with what others hand in. Raises what it came to."""
+        if self._pid != os.getpid():
+            self._start()
+        place: Place[W, R] = Place(work)
+        self._waiting.put(place)
+        return place.wait()
+
+    def _start(self) -> None:
+        # Threads do not survive a fork, nor does what the parent's callers have handed in belong to the child.
+        with self._starting:
+            if self._pid == os.getpid():
+                return
+            self._waiting = SimpleQueue()
+            # A context of its own: a greenlet would have that of whoever came first.
+            alone = Context()
+            threading.Thread(target=alone.run, args=(self._run, self._waiting), name=self._name, daemon=True).start()
+            self._pid = os.getpid()
+
+    def _run(self, waiting: "SimpleQueue[Place[W, R]]") -> None:
+        while True:
+            group = [waiting.get()]
+            try:
+                while len(group) < self._most:
+                    group.append(waiting.get_nowait())
+            except Empty:
+                pass
+            for place, became in zip(group, self._done([place.work for place in group]), strict=True):
+                place.end(became)
+
+    def _done(self, works: Sequence[W]) -> Sequence[R | Exception]:
+        try:
+            return self._act(works)
+        except Exception as error:
+            if len(works) == 1 or isinstance(error, self._shared):
+                return [error] * len(works)
+            return [became for work in works for became in self._done([work])]
+
+
+class Once(Generic[K, R]):
+    """What many ask for at the same time is asked once: who comes meanwhile gets the same answer, or the same error."""
+
+    def __init__(self) -> None:
+        self._asked: dict[K, Place[None, R]] = {}
+
+    def do(self, key: K, ask: Callable[[], R]) -> R:
+        """Return the answer of `ask`, or of another one for the same `key` that is on its way."""
+        mine: Place[None, R] = Place(None)
+        theirs = self._asked.setdefault(key, mine)
+        if theirs is not mine:
+            return theirs.wait()
+        answer: R | Exception = Unanswered()
+        try:
+            answer = ask()
+        except Exception as error:
+            answer = error
+        finally:
+            del self._asked[key]
+            mine.end(answer)
+        return mine.wait()
+
+
+class Unanswered(Exception):
+    """Whoever was to ask, for others as well, was stopped."""

@@ -1,0 +1,135 @@
+"""Groups: what comes at the same time is done as one, each with its own end; what many ask is asked once."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import structlog
+
+from app.groups import Groups, Once
+from tests.processes import wait_for
+
+
+class Away(Exception):
+    """An error that is everybody's."""
+
+
+class Desk:
+    """Does work in groups, and nothing before its gate is open."""
+
+    def __init__(self, *, most: int = 64, fail: Callable[[Sequence[int]], None] = lambda _: None) -> None:
+        self.gate = threading.Event()
+        self.groups: list[list[int]] = []
+        self._fail = fail
+        self.desk = Groups("desk", self._act, shared=(Away,), most=most)
+
+    def _act(self, numbers: Sequence[int]) -> Sequence[int | Exception]:
+        self.groups.append(list(numbers))
+        self.gate.wait()
+        self._fail(numbers)
+        return [number * 10 if number < 100 else ValueError(number) for number in numbers]
+
+    def ask(self, *numbers: int) -> list[int | Exception]:
+        """Return what came of these, the first handed in before the others, which come together."""
+        with ThreadPoolExecutor(len(numbers)) as threads:
+            first, *others = numbers
+            asked = [threads.submit(self.desk.do, first)]
+            wait_for(lambda: self.groups != [], what="the first one's turn")
+            asked += [threads.submit(self.desk.do, number) for number in others]
+            wait_for(lambda: self.desk._waiting.qsize() == len(others), what="the others")
+            self.gate.set()
+        return [future.exception() or future.result() for future in asked]  # type: ignore[misc]  # Only our exceptions.
+
+
+def test_whoever_comes_while_a_group_is_done_is_done_with_the_next() -> None:
+    desk = Desk()
+
+    results = desk.ask(1, 2, 3, 4)
+
+    assert results == [10, 20, 30, 40]
+    assert desk.groups[0] == [1]
+    assert sorted(desk.groups[1]) == [2, 3, 4]
+
+
+def test_a_group_has_its_bounds() -> None:
+    desk = Desk(most=2)
+
+    assert desk.ask(1, 2, 3, 4) == [10, 20, 30, 40]
+    assert [len(group) for group in desk.groups] == [1, 2, 1]
+
+
+def test_one_error_is_one_callers() -> None:
+    results = Desk().ask(1, 200, 3)
+
+    assert (results[0], results[2]) == (10, 30)
+    assert isinstance(results[1], ValueError)
+
+
+def test_one_bad_piece_spoils_no_other() -> None:
+    def fail(numbers: Sequence[int]) -> None:
+        if 2 in numbers:
+            raise ZeroDivisionError
+
+    results = Desk(fail=fail).ask(1, 2, 3)
+
+    assert (results[0], results[2]) == (10, 30)
+    assert isinstance(results[1], ZeroDivisionError)
+
+
+def test_an_error_that_is_everybodys_is_not_met_once_for_each() -> None:
+    def fail(numbers: Sequence[int]) -> None:
+        if 2 in numbers:
+            raise Away
+
+    desk = Desk(fail=fail)
+
+    results = desk.ask(1, 2, 3)
+
+    assert results[0] == 10
+    assert [type(each) for each in results[1:]] == [Away, Away]
+    assert len(desk.groups) == 2
+
+
+def test_work_is_done_in_nobodys_context() -> None:
+    bound: list[dict[str, object]] = []
+
+    def look(_: Sequence[int]) -> Sequence[int]:
+        bound.append(dict(structlog.contextvars.get_contextvars()))
+        return [0]
+
+    with structlog.contextvars.bound_contextvars(request_id="somebody's"):
+        Groups("desk", look, shared=()).do(1)
+
+    assert bound == [{}]
+
+
+def test_what_many_ask_at_the_same_time_is_asked_once() -> None:
+    once: Once[str, int] = Once()
+    asked: list[int] = []
+    begun, answer = threading.Event(), threading.Event()
+
+    def ask() -> int:
+        asked.append(1)
+        begun.set()
+        answer.wait()
+        return 42
+
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(once.do, "a", ask)
+        begun.wait()
+        others = [threads.submit(once.do, "a", ask) for _ in range(2)]
+        assert once.do("b", lambda: 7) == 7
+        answer.set()
+
+    assert {first.result(), *(other.result() for other in others)} == {42}
+    assert once.do("a", lambda: 43) == 43
+
+
+def test_an_error_is_the_answer_of_all_who_asked_and_of_none_who_ask_later() -> None:
+    once: Once[str, int] = Once()
+
+    with pytest.raises(ZeroDivisionError):
+        once.do("a", lambda: 1 // 0)
+
+    assert once.do("a", lambda: 1) == 1
