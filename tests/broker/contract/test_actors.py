@@ -253,7 +253,7 @@ def test_no_more_is_fetched_than_a_worker_wants_before_it_runs_anything(
     broker.join("default", timeout=10_000)
 
 
-@pytest.mark.parametrize("delays", [(300, 150), (timedelta(seconds=0.3), timedelta(seconds=0.15))])
+@pytest.mark.parametrize("delays", [(1500, 100), (timedelta(seconds=1.5), timedelta(seconds=0.1))])
 def test_delays_are_independent_of_each_other(
     broker: RedisStreamsBroker, start_worker: StartWorker, delays: tuple[Any, Any], note: Note, seen: list[Any]
 ) -> None:
