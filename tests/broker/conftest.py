@@ -85,10 +85,11 @@ def seen() -> list[Any]:
 def note(broker: RedisStreamsBroker, seen: list[Any]) -> Note:
     """An actor that writes down its argument."""
 
+    @dramatiq.actor(broker=broker)
     def note(what: Any) -> None:
         seen.append(what)
 
-    return dramatiq.actor(note, broker=broker)
+    return note
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_a_retry_stays_in_its_lane(open_known: Callable[..., RedisStreamsBroker]
     consumer = broker.consume("default", timeout=20)
     failed = fetch(consumer)
 
-    broker.enqueue(failed, delay=50)  # type: ignore[arg-type]  # a proxy, as Dramatiq's own Retries does it
+    broker.enqueue(failed, delay=50)  # a proxy, as Dramatiq's own Retries does it
     consumer.ack(failed)
 
     again: Any = fetch(consumer)

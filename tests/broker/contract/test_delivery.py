@@ -224,7 +224,7 @@ def test_a_stream_that_was_deleted_is_made_again(
     broker.join("default", timeout=10_000)
 
     def came(number: int) -> bool:
-        return seen[-1] == number
+        return bool(seen[-1] == number)
 
     for number in (2, 3):
         redis_client.delete(*broker.keys("default").lanes)
