@@ -85,12 +85,12 @@ def stumbling(broker: RedisStreamsBroker) -> Counter[int]:
     """Count the runs of an actor `note` of which every fifth message fails the first time."""
     runs: Counter[int] = Counter()
 
+    @dramatiq.actor(broker=broker, min_backoff=1, max_backoff=5)
     def note(number: int) -> None:
         runs[number] += 1
         if number % 5 == 0 and runs[number] == 1:
             raise RuntimeError
 
-    dramatiq.actor(broker=broker, min_backoff=1, max_backoff=5)(note)
     return runs
 
 

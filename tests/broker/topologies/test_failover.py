@@ -149,7 +149,7 @@ def test_nothing_is_lost_when_workers_die_beside_their_master(formation: Formati
     # The short form of `python -m ops.chaos.broker`.
     with Node(tmp_path / "diary", binary=DEBIAN) as diary, closing(World(Replicated(formation), diary)) as world:
         world.send_for(0.2)
-        wait_for(world.runs, what="the first worker")
+        wait_for(world.runs, timeout_s=60, what="the first worker")
         world.send_for(0.2)
 
         world.kill_a_worker()
