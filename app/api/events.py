@@ -5,7 +5,7 @@ id, so that a listener who comes back with `Last-Event-ID` is told only what is 
 the end. What is sent comes from the database, like everything that is told of a request.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import Response, request
@@ -59,22 +59,28 @@ def listen(request_id: str) -> Response:
     """Listen for the answer to a request, as Server-Sent Events. Counts as waiting."""
     read, known = Reader(key(request_id)), request.headers.get("Last-Event-ID")
     answer = read()
-    if answer is not None and known == answer["state"]:
+    if answer is None:
+        seats.must_sit()
+        return seats.keep(stream(told(read, known, platform().hub, metrics().waiting), read.language))
+    if known == answer["state"]:
         return Response(status=204)
-    seats.must_sit()
-    stream = told(read, known, platform().hub, metrics().waiting)
+    return stream([event("done", answer)], read.language)
+
+
+def stream(blocks: Iterable[bytes], language: str) -> Response:
+    """Return the response that tells the blocks, one by one."""
     # nginx would keep events back until it has some kilobytes of them.
-    headers = {**languages.headers(read.language), "X-Accel-Buffering": "no"}
-    return seats.keep(Response(stream, mimetype=MIMETYPE, headers=headers))
+    headers = {**languages.headers(language), "X-Accel-Buffering": "no"}
+    return Response(blocks, mimetype=MIMETYPE, headers=headers)
 
 
 def told(read: Reader, known: str | None, hub: Hub, waiting: Gauge) -> Iterator[bytes]:
-    """Yield what is to be told to a listener who has the event with the id `known`."""
+    """Yield what is to be told of a request that was pending, to who has the event with the id `known`."""
     yield RETRY
+    if known != State.PENDING:
+        yield event("state", read.seen)
+    answer = None
     with hub.watch(read.request_id) as watch, waiting.track_inprogress():
-        answer = watch.until(calmly(read), timeout_s=0)
-        if answer is None and known != State.PENDING:
-            yield event("state", read.seen)
         for _ in range(PAUSES):
             if answer is not None or hub.draining:
                 break

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -135,7 +135,7 @@ class World:
             found: Any = client.hgetall(RUNS)
         return {int(number): int(times) for number, times in found.items()}
 
-    def end(self) -> None:
+    def close(self) -> None:
         """No process is left."""
         for worker in self.workers:
             worker.kill()
@@ -153,9 +153,8 @@ def world(kind: str, *, binary: Path | None = None) -> Iterator[World]:
     """A world that stands on one of `KINDS`, with the diary beside it. Nothing is left of it afterwards."""
     with TemporaryDirectory() as folder, ExitStack() as stack:
         diary = stack.enter_context(RedisServer(Path(folder) / "diary"))
-        found = World(stack.enter_context(KINDS[kind](Path(folder) / kind, binary=binary)), diary)
-        stack.callback(found.end)
-        yield found
+        standing = stack.enter_context(KINDS[kind](Path(folder) / kind, binary=binary))
+        yield stack.enter_context(closing(World(standing, diary)))
 
 
 def _message(number: int) -> Message[Any]:

@@ -60,8 +60,7 @@ def test_the_answer_to_a_request_that_has_ended_is_the_one_event(
 
     assert (reply.status_code, reply.mimetype) == (200, "text/event-stream")
     assert reply.headers["X-Accel-Buffering"] == "no"
-    retry, done = parsed(reply.text)
-    assert retry == {"retry": "1000"}
+    [done] = parsed(reply.text)
     assert (done["event"], done["id"]) == ("done", "done")
     assert json.loads(done["data"]) == client.get(accepted["links"]["result"], headers=auth).json
 
@@ -98,7 +97,7 @@ def test_who_comes_back_is_told_only_what_is_new(client: FlaskClient, auth: Auth
     after_end = client.get(url(accepted), headers={**auth, "Last-Event-ID": "done"})
     after_nonsense = client.get(url(accepted), headers={**auth, "Last-Event-ID": "nonsense"})
 
-    assert kinds(after_state.text) == kinds(after_nonsense.text) == ["retry", "done"]
+    assert kinds(after_state.text) == kinds(after_nonsense.text) == ["done"]
     assert (after_end.status_code, after_end.text) == (204, "")
 
 
