@@ -25,7 +25,20 @@ Auth = dict[str, str]
 SPEC: dict[str, Any] = json.loads(FILE.read_bytes())
 EXAMPLES = 25
 
-ODD: list[Any] = ["", "\x00", "\ud800", "\u202e", "fx_rate", "fx_rate@1", "x" * 5_000, 2**63, 2**64, 10**400, -0.0, 1e308]
+ODD: list[Any] = [
+    "",
+    "\x00",
+    "\ud800",
+    "\u202e",
+    "fx_rate",
+    "fx_rate@1",
+    "x" * 5_000,
+    2**63,
+    2**64,
+    10**400,
+    -0.0,
+    1e308,
+]
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(ODD)
 ANY = st.recursive(
     SCALAR,
