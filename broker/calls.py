@@ -2,7 +2,7 @@
 
 `execute_command` costs five times the CPU of the exchange itself: it checks a connection out and in under locks,
 counts that, asks after its health and wraps it in a retry. Here a connection stays checked out between commands,
-so that the pool still closes it when the pool is closed, and goes through the pool again when it rested.
+so that the pool still closes it when the pool is closed, and goes through the pool again when it rested for long.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ else:
     # redis-py packs with it too, but looks at every argument before.
     _pack = hiredis.pack_command
 
-#: A connection that was not used for this long may have been closed by Redis: the pool looks, in seconds.
+#: A connection that was not used for this long may have been closed by Redis: it is looked at, in seconds.
 _RESTED_S = 0.01
+
+#: After this long it goes through the pool, which has more to see to, in seconds.
+_LEFT_S = 1.0
 
 _lock = threading.Lock()
 _kept: WeakKeyDictionary[Any, _Kept] = WeakKeyDictionary()
@@ -51,10 +54,20 @@ class _Kept:
             connection, used_at = self.resting.pop()
         except IndexError:
             return self.pool.get_connection()
-        if time.monotonic() - used_at < _RESTED_S:
+        rested_s = time.monotonic() - used_at
+        # Of Sentinel's, only the pool knows whether they still lead to the master.
+        if rested_s < _RESTED_S or (rested_s < _LEFT_S and type(self.pool) is ConnectionPool and _is_sound(connection)):
             return connection
         self.pool.release(connection)
         return self.pool.get_connection()
+
+
+def _is_sound(connection: Any) -> bool:
+    """Whether it is open and nothing is left to be read, neither a reply nor its end. Does not wait."""
+    try:
+        return bool(connection.is_connected) and not connection.can_read()
+    except (redis.RedisError, OSError):
+        return False
 
 
 def call(client: Any, *command: bytes | str | int | float) -> Any:

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import json
 import json.encoder
+import marshal
 from collections.abc import Callable
 from typing import Any
 
 from dramatiq.encoder import JSONEncoder
 from dramatiq.message import Message, get_encoder
 
-_loads: Callable[[str | bytes], Any]
+_dumps: Callable[[Any], bytes] | None
+_loads: Callable[[str], Any]
 try:
-    # Reads JSON in a sixth of the time. The broker does without it, too.
-    from orjson import loads as _loads
+    import orjson
 except ImportError:
-    _loads = json.loads
+    _dumps, _loads = None, json.loads
+else:
+    _dumps, _loads = orjson.dumps, orjson.loads
 
 #: What the parts of a message have to be.
 _KINDS = {"queue_name": str, "actor_name": str, "message_id": str, "kwargs": dict, "options": dict}
 
 #: How many parts a message has, with its args and its timestamp.
 _PARTS = len(_KINDS) + 2
+
+#: The version of marshal's format that does not look for objects that are there twice.
+_UNSHARED = 2
 
 # orjson rounds integers that need more than 64 bits, which have 19 digits or more.
 _TO_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
@@ -40,7 +46,10 @@ _C_JSON: Any = _C_MAKE and _C_MAKE(
 
 
 def encode(message: Message[Any]) -> bytes:
-    """Return what `message.encode()` returns, sooner if the encoder is Dramatiq's for JSON."""
+    """Return what means the same as `message.encode()`, sooner if the encoder is Dramatiq's for JSON.
+
+    Raises what that raises, but RecursionError for a circle.
+    """
     if type(get_encoder()) is not JSONEncoder:
         return message.encode()
     fields = {
@@ -52,8 +61,27 @@ def encode(message: Message[Any]) -> bytes:
         "message_id": message.message_id,
         "message_timestamp": message.message_timestamp,
     }
+    brief = _brief(fields)
+    if brief is not None:
+        return brief
     text: str = "".join(_C_JSON(fields, 0)) if _C_JSON else _JSON.encode(fields)
     return text.encode()
+
+
+def _brief(fields: dict[str, Any]) -> bytes | None:
+    """Return the fields as JSON by orjson, None where Python's own might write something else or nothing."""
+    message_id = fields["message_id"]
+    # Whoever looks for a message at Redis looks for its id as Python writes it.
+    if _dumps is None or not (type(message_id) is str and message_id.isascii() and message_id.isprintable()):
+        return None
+    try:
+        # This knows Python's own types and none that are derived from them. orjson takes more: UUIDs, enums, …
+        marshal.dumps(fields, _UNSHARED)
+        body = _dumps(fields)
+    except (TypeError, ValueError):
+        return None
+    # What is no number becomes null as well.
+    return None if b"null" in body else body
 
 
 def decode(body: bytes) -> Message[Any]:

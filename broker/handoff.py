@@ -7,6 +7,7 @@ Here whoever takes a message and leaves some wakes the next, so that long tasks 
 
 from __future__ import annotations
 
+import threading
 import time
 from heapq import heappop, heappush
 from queue import Empty, PriorityQueue
@@ -18,8 +19,8 @@ class Handoff(PriorityQueue[Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        #: How many threads wait, and whether one of them was woken and has not come yet.
-        self._idle = 0
+        #: Which threads wait, and whether one of them was woken and has not come yet.
+        self._idle: set[int] = set()
         self._coming = False
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
@@ -41,6 +42,12 @@ class Handoff(PriorityQueue[Any]):
                 self._wake()
             return item
 
+    def get_nowait(self) -> Any:
+        """Return the least item. Raises Empty, which costs little: a reader looks here between any two messages."""
+        if not self.queue:
+            raise Empty
+        return self.get(block=False)
+
     def _wake(self) -> None:
         if self._idle and not self._coming:
             self._coming = True
@@ -52,10 +59,18 @@ class Handoff(PriorityQueue[Any]):
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
                 return
-            self._idle += 1
             try:
+                self._idle.add(threading.get_ident())
                 self.not_empty.wait(left)
             finally:
                 # If it was another that was woken, one is woken too many.
-                self._idle -= 1
+                self._idle.discard(threading.get_ident())
                 self._coming = False
+
+
+def in_place_of(queue: Any) -> Any:
+    """Return an empty queue to take the place of another that is empty, or that one itself.
+
+    gevent puts a queue of its own in the place of Python's: it has no mutex, and wakes greenlets for next to nothing.
+    """
+    return Handoff() if type(queue) is PriorityQueue and hasattr(queue, "mutex") else queue

@@ -15,30 +15,29 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Mapping
-from queue import PriorityQueue
 from typing import Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
 from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout, QueueNotFound
 from dramatiq.message import Message
 from dramatiq.middleware import Middleware, MiddlewareError, SkipMessage, TimeLimit, default_middleware
+from dramatiq.middleware import Pipelines as DramatiqPipelines
 from dramatiq.middleware import Retries as DramatiqRetries
-from dramatiq.worker import Worker
 
 from broker import client as clients
-from broker import dead, delays, keys, scripts, unique
+from broker import dead, delays, handoff, keys, scripts, unique
 from broker.calls import call
 from broker.cancel import CancelRunning, Dropped, State, as_cancelled, withdraw
 from broker.codec import encode
 from broker.consumer import StreamConsumer
 from broker.errors import translated
-from broker.handoff import Handoff
 from broker.holding import Holding
 from broker.hooks import Hooks
 from broker.leases import Keeper
 from broker.limits import MAX_MESSAGE_BYTES, Limits
 from broker.message import Send, StreamMessage
 from broker.outage import Outage
+from broker.pipelines import Pipelines
 from broker.registry import Registry
 from broker.retries import Retries
 from broker.sending import Parcel, Placed, Shipment, outcome, place
@@ -57,7 +56,8 @@ class RedisStreamsBroker(Broker):
     """A Dramatiq broker that keeps its queues in Redis Streams.
 
     Give either `url` or `client` (a redis-py client that gives bytes). `middleware=None` is Dramatiq's default
-    list with `broker.Retries` in place of Dramatiq's own, which works too. All keys begin with `namespace`.
+    list with `broker.Retries` and quicker Pipelines in place of Dramatiq's own, which work too. All keys begin with
+    `namespace`.
 
     lease_ms: how long a worker may be silent before its messages are taken over (within 1 2/3 leases).
     max_starts: how often a message may be started without ending before it is dead-lettered as poison.
@@ -328,7 +328,8 @@ class RedisStreamsBroker(Broker):
         if signal == "process_message" and isinstance(args[0], StreamMessage):
             self._start(args[0])
         elif signal == "worker_boot":
-            _hand_off(args[0])
+            # It has no threads yet.
+            args[0].work_queue = handoff.in_place_of(args[0].work_queue)
         for hook in self._hooks.before(self.middleware, signal):
             try:
                 hook(self, *args, **kwargs)
@@ -339,6 +340,8 @@ class RedisStreamsBroker(Broker):
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """All middleware that has something to do after `signal` has done it, in reverse order."""
+        if signal == "consumer_thread_boot":
+            args[0].delay_queue = handoff.in_place_of(args[0].delay_queue)
         for hook in self._hooks.after(self.middleware, signal):
             try:
                 hook(self, *args, **kwargs)
@@ -441,14 +444,8 @@ class _Process:
 
 
 def _default_middleware() -> list[Middleware]:
-    return [Retries() if kind is DramatiqRetries else kind() for kind in default_middleware]
-
-
-def _hand_off(worker: Worker) -> None:
-    """The worker, which has no threads yet, wakes them one by one."""
-    # The queue that gevent puts in the place of Python's has no mutex, and wakes greenlets for next to nothing.
-    if type(worker.work_queue) is PriorityQueue and hasattr(worker.work_queue, "mutex"):
-        worker.work_queue = Handoff()
+    ours: dict[type[Middleware], type[Middleware]] = {DramatiqRetries: Retries, DramatiqPipelines: Pipelines}
+    return [ours.get(kind, kind)() for kind in default_middleware]
 
 
 def _without_eta(message: Message[Any], delay: int | None) -> tuple[Message[Any], int | None]:

@@ -204,13 +204,14 @@ class Visit:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{self._url}/readyz").status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                pass  # nobody listens yet
-            time.sleep(POLL_S)
+        with httpx.Client() as client:  # one for all, since to make one takes more time than to ask
+            while time.monotonic() < deadline:
+                try:
+                    if client.get(f"{self._url}/readyz").status_code == httpx.codes.OK:
+                        return
+                except httpx.TransportError:
+                    pass  # nobody listens yet
+                time.sleep(POLL_S)
         raise Failed(f"{self._url}/readyz did not become ready. {self._formation.log.last_words('web')}")
 
     def _invite(self, token: str) -> None:

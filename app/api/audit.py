@@ -73,6 +73,7 @@ def newest() -> Response:
         lambda session, page: model.newest(session, before=page.after_id, limit=page.limit + 1, **wanted),
         key=lambda entry: entry.id,
         shown=shown,
+        filters=wanted,
     )
 
 

@@ -86,7 +86,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped libra
         """Add a view that states its access. Raises guard.Unguarded when it does not."""
 
         def add(view: View) -> View:
-            described = self.doc(security=security(access(view)))(view)
+            # Programs that are made of the description call their functions so.
+            name = f"{self.name}_{view.__name__}"
+            described = self.doc(operationId=name, security=security(access(view)))(view)
             return cast(View, super(Blueprint, self).route(rule, **options)(described))
 
         return add

@@ -5,7 +5,8 @@ Compiling and trying the examples take their time, so they come before the trans
 out one at a time, under a lock.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ from app.shelf import Shelf
 DEEPEST = 64
 
 NOT_COMPILED = "The definition does not compile."
+#: Trying all examples may take this long: somebody waits, and behind most platforms' routers for 30 s at most.
+TIME_S = 10.0
 
 #: What was compiled of a content and of versions of tables: authors try one draft again and again, then check it and
 #: publish it, and 19 rules take some 30 ms to compile, in which a web process does nothing else.
@@ -54,7 +57,7 @@ class Outcome:
 def check(session: Session, definition: Mapping[str, Any]) -> Check:
     """Return what would stand in the way of publishing the definition."""
     try:
-        trial = kit.trial(_compiled(session, definition), definition)
+        trial = kit.trial(_compiled(session, definition), definition, turn=_turns())
     except RuleSetError as error:
         return Check((problem(error),), None)
     return Check(tuple(_failures(trial)), trial)
@@ -153,6 +156,18 @@ def _compiled(session: Session, definition: Mapping[str, Any]) -> RuleSet:
     pins = pinned(session, definition)
     key = rulesets.content_hash(definition), frozenset(pins.items())
     return _KEPT.get(key, lambda: compiled(session, definition, pins))
+
+
+def _turns() -> Callable[[], None]:
+    """Return what gives others their turn each time that it is called, until the time for all examples is up."""
+    deadline = time.monotonic() + TIME_S
+
+    def turn() -> None:
+        time.sleep(0)  # In a web process others wait, and only somebody who sleeps gives way to them (gevent).
+        if time.monotonic() > deadline:
+            raise RuleSetError(f"the examples together take longer than {TIME_S:g} s", pointer="/examples")
+
+    return turn
 
 
 def _failures(trial: kit.Trial) -> Iterator[dict[str, Any]]:

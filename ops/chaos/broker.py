@@ -15,17 +15,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout
 from dramatiq.message import Message
 
-from broker import RedisStreamsBroker
+from broker import RedisStreamsBroker, connect
 from ops import leash
-from ops.chaos.grounds import KINDS, Ground, ground
-from ops.chaos.troubled import LEASE_MS, QUEUES, runs
+from ops.chaos.grounds import KINDS, Ground
+from ops.chaos.troubled import LEASE_MS, QUEUES, RUNS
+from ops.embedded import RedisServer
 
 #: How many worker processes there are.
 WORKERS = 3
@@ -43,8 +46,8 @@ PATIENCE_S = 120.0
 class World:
     """A Redis, workers and a sender, and the ways to make trouble for them."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
+    def __init__(self, ground: Ground, diary: RedisServer) -> None:
+        self.ground, self.diary = ground, diary
         self.broker = RedisStreamsBroker(url=ground.url, lease_ms=LEASE_MS)
         for queue in QUEUES:
             self.broker.declare_queue(queue)
@@ -128,10 +131,11 @@ class World:
 
     def runs(self) -> dict[int, int]:
         """Return how often each message ran to its end."""
-        found: list[Any] = [self.broker.client.hgetall(runs(queue)) for queue in QUEUES]
-        return {int(number): int(times) for one in found for number, times in one.items()}
+        with connect(self.diary.url) as client:
+            found: Any = client.hgetall(RUNS)
+        return {int(number): int(times) for number, times in found.items()}
 
-    def end(self) -> None:
+    def close(self) -> None:
         """No process is left."""
         for worker in self.workers:
             worker.kill()
@@ -140,13 +144,22 @@ class World:
 
     def _work(self) -> subprocess.Popen[bytes]:
         command = [*leash.command(signal.SIGKILL), sys.executable, "-m", "ops.chaos.troubled"]
-        environment = {**os.environ, "REDIS_URL": self.ground.url}
+        environment = {**os.environ, "REDIS_URL": self.ground.url, "DIARY_URL": self.diary.url}
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def world(kind: str, *, binary: Path | None = None) -> Iterator[World]:
+    """A world that stands on one of `KINDS`, with the diary beside it. Nothing is left of it afterwards."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        diary = stack.enter_context(RedisServer(Path(folder) / "diary"))
+        standing = stack.enter_context(KINDS[kind](Path(folder) / kind, binary=binary))
+        yield stack.enter_context(closing(World(standing, diary)))
 
 
 def _message(number: int) -> Message[Any]:
     queue = QUEUES[number % len(QUEUES)]
-    return Message(queue_name=queue, actor_name="note", args=(queue, number), kwargs={}, options={})
+    return Message(queue_name=queue, actor_name="note", args=(number,), kwargs={}, options={})
 
 
 def trouble(world: World, seconds: float) -> dict[str, int]:
@@ -164,7 +177,7 @@ def trouble(world: World, seconds: float) -> dict[str, int]:
 def report(world: World, counts: dict[str, int], settled: bool) -> int:
     """Print what happened. Return how many messages were lost."""
     runs = world.runs()
-    lost = sorted(world.sent - set(runs))
+    lost = world.sent - set(runs)
     # One in twenty fails once on purpose.
     again = sum(times - (2 if number % 20 == 0 else 1) for number, times in runs.items())
     print("troubles:", ", ".join(f"{name} {times}" for name, times in counts.items()))
@@ -180,14 +193,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--on", choices=KINDS, default="single", help="what to stand on (default single)")
     parser.add_argument("--redis", type=Path, help="the redis-server to run (default: the embedded one)")
     options = parser.parse_args(arguments)
-    with ground(options.on, binary=options.redis) as found:
-        world = World(found)
-        try:
-            counts = trouble(world, options.minutes * 60)
-            settled = world.settle()
-            return 0 if report(world, counts, settled) == 0 and settled else 1
-        finally:
-            world.end()
+    with world(options.on, binary=options.redis) as broken:
+        counts = trouble(broken, options.minutes * 60)
+        settled = broken.settle()
+        return 0 if report(broken, counts, settled) == 0 and settled else 1
 
 
 if __name__ == "__main__":

@@ -67,11 +67,16 @@ class Node(RedisServer):
         return False
 
     def replicate(self) -> None:
-        """A replica has all that this master had when it was asked. Raises TimeoutError."""
+        """Its replicas have all that this master had when it was asked. Raises TimeoutError."""
         with self.client() as client:
             # WAIT would look at what this connection has written, which is nothing.
             written = int(client.role()[1])
-            until(lambda: any(int(one[2]) >= written for one in client.role()[2]), "the replica catching up")
+
+            def has_all() -> bool:
+                replicas = client.role()[2]
+                return bool(replicas) and all(int(offset) >= written for _, _, offset in replicas)
+
+            until(has_all, "the replicas catching up")
 
 
 @dataclass(frozen=True)

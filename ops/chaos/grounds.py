@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,13 +121,6 @@ def clusters(folder: Path, *, binary: Path | None = None) -> Iterator[Ground]:
 
 
 KINDS = {"single": single, "sentinel": sentinels, "cluster": clusters}
-
-
-@contextmanager
-def ground(kind: str, *, binary: Path | None = None) -> Iterator[Ground]:
-    """Run one of `KINDS` in a folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory() as folder, KINDS[kind](Path(folder) / kind, binary=binary) as found:
-        yield found
 
 
 def _for(seconds: float) -> Callable[[], bool]:

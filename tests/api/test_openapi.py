@@ -72,6 +72,13 @@ def test_both_ways_to_carry_a_token_are_described(spec: dict[str, Any]) -> None:
     assert [schemes["api_key"][name] for name in ("type", "in", "name")] == ["apiKey", "header", "X-API-Key"]
 
 
+def test_every_operation_has_a_name_of_its_own(spec: dict[str, Any]) -> None:
+    operations = [item[method] for item in spec["paths"].values() for method in item if method != "parameters"]
+
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names) > 30
+
+
 def test_errors_are_described_as_problems(spec: dict[str, Any]) -> None:
     for path in spec["paths"].values():
         for operation in (path[method] for method in ("get", "post") if method in path):

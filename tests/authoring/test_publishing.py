@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app import authoring, reference
-from app.authoring import Outcome
+from app.authoring import Outcome, publishing
 from app.database import Database
 from app.errors import DraftChanged, DraftConflict, DraftNotFound, RuleSetInvalid, RuleSetNotFound
 from app.models import rulesets
@@ -352,3 +352,14 @@ def test_a_draft_is_compiled_again_for_a_new_table(database: Database) -> None:
             versions.append(authoring.usable(session, listed).tables["places"])
 
     assert versions[1] == versions[0] + 1
+
+
+def test_examples_that_take_too_long_are_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "TIME_S", -1.0)
+
+    with pytest.raises(RuleSetInvalid) as error:
+        authoring.publish(database, definition(), by="cli")
+
+    [fault] = error.value.params["errors"]
+    assert fault["pointer"] == "/examples"
+    assert "take longer than" in fault["detail"]

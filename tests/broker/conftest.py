@@ -13,6 +13,9 @@ from broker import RedisStreamsBroker
 from tests.broker.processes import Start, starting
 from tests.broker.servers import Server, versions
 
+#: What the fixture `note` is.
+Note = dramatiq.Actor[[Any], None]
+
 
 @pytest.fixture(scope="session", params=sorted(versions()))
 def version(request: pytest.FixtureRequest) -> str:
@@ -70,6 +73,23 @@ def broker(server: Server, open_broker: Callable[..., RedisStreamsBroker]) -> It
     dramatiq.set_broker(broker)
     yield broker
     dramatiq.broker.global_broker = before
+
+
+@pytest.fixture
+def seen() -> list[Any]:
+    """What `note` was called with, in the order in which it was."""
+    return []
+
+
+@pytest.fixture
+def note(broker: RedisStreamsBroker, seen: list[Any]) -> Note:
+    """An actor that writes down its argument."""
+
+    @dramatiq.actor(broker=broker)
+    def note(what: Any) -> None:
+        seen.append(what)
+
+    return note
 
 
 @pytest.fixture

@@ -62,12 +62,12 @@ def hold(name: str, seconds: float) -> None:
 
 
 @dramatiq.actor
-def spin(name: str, seconds: float) -> None:
-    """Keep the interpreter busy."""
+def spin(name: str) -> None:
+    """Keep the interpreter busy until the key `go` is there."""
     diary.rpush("started", name)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        sum(range(10_000))
+    while not diary.exists("go"):
+        for _ in range(100):
+            sum(range(10_000))
     diary.rpush("ended", name)
 
 

@@ -9,6 +9,7 @@ import dramatiq
 import redis
 
 from broker import RedisStreamsBroker
+from tests.broker.conftest import Note
 from tests.broker.servers import Server, wait_for
 
 
@@ -31,14 +32,8 @@ def test_a_delayed_message_is_processed_when_it_is_due(broker: RedisStreamsBroke
 
 
 def test_messages_are_due_in_the_order_of_their_delays(
-    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker]
+    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker], note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(delay: int) -> None:
-        seen.append(delay)
-
     for delay in (150, 100, 50):
         note.send_with_options(args=(delay,), delay=delay)
 
@@ -49,14 +44,8 @@ def test_messages_are_due_in_the_order_of_their_delays(
 
 
 def test_a_delayed_message_does_not_hold_up_others(
-    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis, note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     note.send_with_options(args=(1,), delay=60_000)
     note.send(2)
 
@@ -65,14 +54,8 @@ def test_a_delayed_message_does_not_hold_up_others(
 
 
 def test_a_message_that_is_due_sooner_wakes_a_consumer_that_waits_for_a_later_one(
-    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker]
+    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker], note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(name: str) -> None:
-        seen.append(name)
-
     start_worker(broker, timeout_ms=1_000)
     note.send_with_options(args=("later",), delay=60_000)
     wait_for(lambda: broker._process.holdings["default"].clock_ms is not None, what="looking at the delayed messages")

@@ -13,6 +13,7 @@ from dramatiq.middleware import Middleware
 
 from broker import Interrupted, MessageTooLarge, RedisStreamsBroker
 from broker.sending import CHUNK
+from tests.broker.conftest import Note
 from tests.broker.looks import message
 from tests.broker.proxy import LossyProxy
 from tests.broker.servers import Server, wait_for
@@ -21,14 +22,8 @@ OpenBroker = Callable[..., RedisStreamsBroker]
 
 
 def test_many_messages_are_sent_in_their_order(
-    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker]
+    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker], note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     total = 2 * CHUNK + 1
     sent = broker.enqueue_many(note.message(number) for number in range(total))
 
@@ -66,13 +61,9 @@ def test_many_messages_may_be_for_any_mix_of_queues_lanes_and_delays(
     assert redis_client.xlen(two.bulk) == 1
 
 
-def test_many_delayed_messages_come_due(broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
+def test_many_delayed_messages_come_due(
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, note: Note, seen: list[Any]
+) -> None:
     broker.enqueue_many([note.message(number) for number in range(20)], delay=50)
 
     broker.join("default", timeout=10_000)

@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from flask import Flask
 
 from app.auth import tokens
@@ -8,6 +9,12 @@ from app.platform import Platform
 from tests.cli.calls import noted, run
 
 CREATE = ("oauth", "clients", "create", "--client", "importer", "--scope", "validations:read")
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Flask:
+    """The application. Each test makes what it speaks of."""
+    return shared_app
 
 
 def valid(app: Flask, oauth_client_id: str) -> access.OAuthClient | None:

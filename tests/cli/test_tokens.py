@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from click.testing import Result
 from flask import Flask
 
@@ -8,6 +9,12 @@ from app.auth import tokens
 from app.models import access
 from app.platform import Platform
 from tests.cli.calls import noted, run
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Flask:
+    """The application. Each test makes what it speaks of."""
+    return shared_app
 
 
 def create(app: Flask, *more: str) -> Result:

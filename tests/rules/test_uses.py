@@ -65,8 +65,9 @@ def test_what_an_expression_reads(source: str, expected: set[str]) -> None:
     assert read(source) == expected
 
 
-def test_has_reads_no_more_than_the_field() -> None:
-    assert read("has(item.a.b)") == {"item.a.b="}
+def test_has_reads_only_that_the_field_is_there() -> None:
+    assert read("has(item.a.b)") == {"item.a.b"}
+    assert read("has(item.a)", "item.a.b == 1") == {"item.a.b="}
 
 
 def test_several_expressions_read_what_each_of_them_reads() -> None:

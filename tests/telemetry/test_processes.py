@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -28,6 +28,7 @@ from app.auth.scopes import Scope
 from app.database import Database
 from app.models.access import Token
 from app.settings import Settings
+from ops.embedded import RedisServer
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer
 from tests.auth.makers import good_claims, new_key, oauth_client, pem, signed, unsigned
 from tests.conftest import scratch_database
@@ -47,9 +48,8 @@ PIECE = 16
 class Wire:
     """Everything that anybody tells Redis, as it overhears it (MONITOR)."""
 
-    def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        self._socket = socket.create_connection((address.hostname or "", address.port or 6379))
+    def __init__(self, server: RedisServer) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", server.port))
         self._heard: list[bytes] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
@@ -107,9 +107,9 @@ def database_text(database: Database) -> str:
     return "\n".join(str(row) for table in rows for row in table)
 
 
-def redis_text(url: str) -> str:
+def redis_text(server: RedisServer) -> str:
     """Return every key with all that is in it."""
-    with redis.Redis.from_url(url, decode_responses=True, encoding_errors="backslashreplace") as direct:
+    with redis.Redis.from_url(server.url, decode_responses=True, encoding_errors="backslashreplace") as direct:
         read = {
             "string": direct.get,
             "hash": direct.hgetall,
@@ -172,15 +172,20 @@ def show_everywhere(visit: Visit, secret: str) -> None:
     visit.call("GET", REQUEST, {"Authorization": f"Token {secret}"})
     visit.call("GET", REQUEST, basic(secret, secret))
     visit.call("GET", REQUEST, params={"access_token": secret})
-    if tokens.LEAK.fullmatch(secret):  # Of other words nobody can tell that they are no name of a request.
+    if tokens.LEAK.fullmatch(secret):  # Of other words nobody can tell that they are no name of a request, and no key.
         visit.call("GET", REQUEST, {"X-Request-Id": secret})
+        item = {"ruleset": "fx_rate", "item": GOOD_RATE}
+        visit.call("POST", VALIDATE, {**bearer(secret), "Idempotency-Key": secret}, json=item)
     visit.call("GET", "/healthz", {"traceparent": f"{PARENT}-{secret}", "tracestate": f"a={secret}"})
     visit.call("GET", "/healthz", {"Cookie": f"token={secret}", "Referer": f"https://x.example/?token={secret}"})
     visit.call("GET", f"/{secret}")
     visit.call("GET", f"/api/validation/requests/{secret}", bearer(secret))
     visit.call("DELETE", f"/api/tokens/{secret}", bearer(secret))
     visit.call("GET", "/api/tokens", bearer(secret), params={"cursor": secret, "limit": secret})
+    visit.call("GET", "/api/validation/requests", bearer(secret), params={"cursor": secret})
+    visit.call("GET", f"{REQUEST}/events", {**bearer(secret), "Last-Event-ID": secret})
     visit.call("POST", VALIDATE, bearer(secret), content=b"{")
+    visit.call("POST", VALIDATE, {**bearer(secret), "Content-Encoding": "gzip"}, content=secret.encode())
 
 
 def ask(visit: Visit, client_id: str, secret: str) -> httpx.Response:
@@ -197,14 +202,18 @@ def ask(visit: Visit, client_id: str, secret: str) -> httpx.Response:
 
 
 @pytest.fixture(scope="module")
-def told(postgres_url: str, redis_url: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def told(postgres_url: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """What web, worker and clock tell while secrets are shown to them, until they have ended."""
     folder, told, key = tmp_path_factory.mktemp("processes"), Told(), new_key()
-    with scratch_database(postgres_url, template=migrated) as url, told.collector as collector, Wire(redis_url) as wire:
+    with (
+        scratch_database(postgres_url, template=migrated) as url,
+        RedisServer(folder / "redis") as server,
+        Wire(server) as wire,
+        told.collector as collector,
+    ):
         settings = Settings(
             database_url=url,
-            redis_url=redis_url,
-            redis_namespace=f"told-{uuid4().hex[:12]}",
+            redis_url=server.url,
             jwt_signing_keys=pem(key).replace("\n", "\\n"),
             token_requests_per_minute=1_000,
             validation_retries=1,
@@ -220,9 +229,9 @@ def told(postgres_url: str, redis_url: str, migrated: str, tmp_path_factory: pyt
             visit = Visit(web, told)
             good(visit, database)
             bad(visit, database, key)
-            crashing(visit, database, worker)
+            crashing(visit, database, server)
             visit.close()
-            told.places["Redis"] = redis_text(redis_url)
+            told.places["Redis"] = redis_text(server)
             for process in (clock, worker, web):
                 assert process.stop() in (0, -15), process.name
             for process in (web, worker, clock):
@@ -272,7 +281,8 @@ def bad(visit: Visit, database: Database, key: Key) -> None:
     visit.secrets(*wrong)
     for each in wrong:
         show_everywhere(visit, each)
-        malformed(visit, each)
+        if not tokens.LEAK.fullmatch(each):  # The net below the logs would catch the others.
+            malformed(visit, each)
     for each in (wrong[-1], wrong[-2], wrong[-3], secret[::-1]):
         assert ask(visit, client_id, each).status_code == 401
         assert ask(visit, each, each).status_code == 401
@@ -297,7 +307,7 @@ def malformed(visit: Visit, secret: str) -> None:
         visit.send(request.encode())
 
 
-def crashing(visit: Visit, database: Database, worker: Worker) -> None:
+def crashing(visit: Visit, database: Database, server: RedisServer) -> None:
     """Show good secrets while every table that they lead to is away, so that web and worker break in the middle."""
     token = issue_token(database, client="crashing", scopes=list(Scope))
     client_id, secret = oauth_client(database, client="crashing", scopes=list(Scope))
@@ -317,7 +327,7 @@ def crashing(visit: Visit, database: Database, worker: Worker) -> None:
             assert visit.call("POST", VALIDATE, bearer(each), json=item).status_code == 500
     with away(database, "findings"):
         visit.call("POST", VALIDATE, bearer(token), json={**item, "item": {}})
-        wait_for(lambda: worker.says("validation.failed"), what="the worker to give up")
+        wait_for(lambda: "Traceback" in redis_text(server), what="the dead letter")
 
 
 @contextmanager

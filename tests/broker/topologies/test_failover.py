@@ -5,16 +5,19 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
 
 import dramatiq
 import pytest
 from dramatiq.errors import BrokerConnectionError
 
 from broker import RedisStreamsBroker
+from ops.chaos.broker import World
 from ops.chaos.formations import Formation, Node
+from ops.chaos.grounds import Replicated
 from tests.broker.looks import message
-from tests.broker.servers import wait_for
+from tests.broker.servers import DEBIAN, wait_for
 from tests.broker.topologies.conftest import formed
 
 StartWorker = Callable[..., dramatiq.Worker]
@@ -140,3 +143,18 @@ def test_a_broker_that_starts_during_a_failover_works_after_it(
     start_worker(broker)
 
     assert seen.wait(20)
+
+
+def test_nothing_is_lost_when_workers_die_beside_their_master(formation: Formation, tmp_path: Path) -> None:
+    # The short form of `python -m ops.chaos.broker`.
+    with Node(tmp_path / "diary", binary=DEBIAN) as diary, closing(World(Replicated(formation), diary)) as world:
+        world.send_for(0.2)
+        wait_for(world.runs, timeout_s=60, what="the first worker")
+        world.send_for(0.2)
+
+        world.kill_a_worker()
+        world.kill_redis()
+        world.kill_a_worker()
+
+        assert world.settle()
+        assert world.sent <= set(world.runs())
