@@ -46,7 +46,10 @@ class Comparing(ma.Schema):
         required=True,
         strict=True,
         validate=validate.Range(min=1, max=MOST_REQUESTS),
-        metadata={"description": "The newest ones that the rule set has judged; fewer when there are not so many."},
+        metadata={
+            "description": "The newest ones that the rule set has judged; fewer when there are not so many.",
+            "example": 10_000,
+        },
     )
 
 

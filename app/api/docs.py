@@ -5,8 +5,9 @@ page's policy.
 """
 
 import re
+import shlex
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -15,6 +16,7 @@ import jinja2
 from flask import Response, request
 from markupsafe import Markup, escape
 
+from app import json
 from app.api import etags, openapi, problems
 from app.api.openapi import Blueprint
 from app.auth.guard import public
@@ -35,6 +37,11 @@ LIMITS = {
     "default": ("else", ""),
 }
 QUOTED = re.compile(r"`([^`]+)`")
+#: Where a path may be broken on a narrow page.
+JOINT = re.compile(r"(?<=.)/")
+#: The first call that anybody makes.
+FIRST = """curl "$URL/api/validation/validate" -H "Authorization: Bearer $TOKEN" -H "Prefer: wait=20" \\
+  --json '{"ruleset": "fx_rate", "item": {"date": "2026-11-20", "base": "EUR", "quote": "BGN", "rate": "1.9558"}}'"""
 
 
 @docs.route("/api/docs")
@@ -51,11 +58,13 @@ def page() -> tuple[str, str]:
     """Return the page and its Content-Security-Policy. It stays the same as long as the process lives."""
     loader = jinja2.PackageLoader("app.api")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined)
-    environment.filters["words"] = words
-    css = str(loader.get_source(environment, "docs.css")[0])
+    environment.filters |= {"words": words, "breaks": breaks}
+    css, extension = (str(loader.get_source(environment, name)[0]) for name in ("docs.css", "extension.js"))
     spec = openapi.spec()
     body = environment.get_template("docs.html").render(
         css=css,
+        extension=extension.rstrip(),
+        first=FIRST,
         info=spec["info"],
         limits=LIMITS,
         problems=dict(sorted(codes())),
@@ -80,7 +89,8 @@ def operations(spec: Mapping[str, Any], tag: str) -> Iterator[dict[str, Any]]:
                 "method": method.upper(),
                 "path": path,
                 "told": told,
-                "parameters": [*item.get("parameters", []), *told.get("parameters", [])],
+                "parameters": (parameters := [*item.get("parameters", []), *told.get("parameters", [])]),
+                "sample": sample(spec, method.upper(), path, told, parameters),
                 "scope": next(
                     (needed for way in told["security"] for scopes in way.values() for needed in scopes), None
                 ),
@@ -88,6 +98,41 @@ def operations(spec: Mapping[str, Any], tag: str) -> Iterator[dict[str, Any]]:
                     (str(status), resolved(spec, answer)) for status, answer in told["responses"].items()
                 ),
             }
+
+
+def sample(
+    spec: Mapping[str, Any],
+    method: str,
+    path: str,
+    told: Mapping[str, Any],
+    parameters: Iterable[Mapping[str, Any]],
+) -> str:
+    """Return the call as a command for people to copy; what is theirs to fill in stands in braces, or is `…`."""
+    kinds = told.get("requestBody", {}).get("content", {})
+    needed = [each["name"] for each in parameters if each["in"] == "query" and each.get("required")]
+    url = f"$URL{path}" + (f"?{'&'.join(f'{name}={{{name}}}' for name in needed)}" if needed else "")
+    words = ["curl", f'"{url}"']
+    if method != ("POST" if kinds else "GET"):
+        words += ["-X", method]
+    if told["security"]:
+        words += ["-H", '"Authorization: Bearer $TOKEN"']
+    if method == "DELETE" and any(each["name"] == "If-Match" for each in parameters):
+        words += ["-H", "'If-Match: \"…\"'"]
+    if media := kinds.get("application/json"):
+        body = media["example"] if "example" in media else example(spec, media["schema"])
+        words += ["\\\n  --json", shlex.quote(json.dumps(body).decode())]
+    elif "application/x-www-form-urlencoded" in kinds:
+        words += ["-u", '"$ID:$SECRET"', "-d", "grant_type=client_credentials"]
+    return " ".join(words)
+
+
+def example(spec: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    """Return an example of what the schema describes: its members that have one."""
+    if "$ref" in schema:
+        return example(spec, spec["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    if "example" in schema:
+        return schema["example"]
+    return {name: field["example"] for name, field in schema.get("properties", {}).items() if "example" in field}
 
 
 def resolved(spec: Mapping[str, Any], answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -110,3 +155,8 @@ def words(text: object) -> Markup:
     """Return a description as HTML: what stands between backticks is code."""
     # `escape` leaves backticks as they are, and nothing else in the text has a meaning after it.
     return Markup(QUOTED.sub(r"<code>\1</code>", str(escape(text or ""))))
+
+
+def breaks(path: str) -> Markup:
+    """Return a path as HTML that is broken between its parts where it has to be."""
+    return Markup(JOINT.sub("/<wbr>", str(escape(path))))

@@ -33,7 +33,12 @@ validation = Blueprint(
     "validation", __name__, url_prefix="/api/validation", description="Send items, and read what the rules say of them."
 )
 
-WAIT = {"in": "query", "name": "wait", "schema": {"type": "integer", "minimum": 0}, "description": "Seconds to wait."}
+WAIT = {
+    "in": "query",
+    "name": "wait",
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "Seconds to wait: at most 25, unless the operator says otherwise; more counts as that.",
+}
 PREFER = {
     "in": "header",
     "name": "Prefer",

@@ -15,7 +15,7 @@ from app.api.problems import KINDS
 from tests.api.calls import told
 
 #: Elements that have no end tag (HTML, §13.1.2).
-VOID = {"meta", "link", "br", "hr", "img", "input"}
+VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
 
 class Page(HTMLParser):
@@ -103,6 +103,36 @@ def test_the_page_is_not_sent_again_to_whoever_has_it(client: FlaskClient) -> No
 def test_words_are_told_as_they_are_and_code_as_code() -> None:
     assert docs.words("a `b<c` & d") == "a <code>b&lt;c</code> &amp; d"
     assert docs.words(None) == ""
+
+
+def test_a_path_is_broken_between_its_parts_only() -> None:
+    assert docs.breaks("/api/<b>/x") == "/api/<wbr>&lt;b&gt;/<wbr>x"
+
+
+def test_every_operation_has_a_call_to_copy(client: FlaskClient, page: Page) -> None:
+    spec: dict[str, Any] = told(client.get("/api/openapi.json"))
+
+    for tag in spec["tags"]:
+        for each in docs.operations(spec, tag["name"]):
+            assert each["sample"] in page.text
+            assert ("$TOKEN" in each["sample"]) == (each["scope"] is not None)
+
+
+def test_a_call_to_copy_has_what_the_operation_needs(client: FlaskClient) -> None:
+    spec: dict[str, Any] = told(client.get("/api/openapi.json"))
+
+    samples = {each["id"]: each["sample"] for tag in spec["tags"] for each in docs.operations(spec, tag["name"])}
+
+    assert '\'{"ruleset":"fx_rate@1","item":{"date":' in samples["post-api-validation-validate"]
+    assert "diff?from={from}&to={to}" in samples["get-api-rulesets-name-diff"]
+    assert "-X DELETE" in samples["delete-api-rulesets-name-draft"]
+    assert "If-Match" in samples["delete-api-rulesets-name-draft"]
+    assert '-u "$ID:$SECRET" -d grant_type=client_credentials' in samples["post-oauth-token"]
+
+
+def test_the_way_of_an_extension_is_on_the_page(page: Page) -> None:
+    assert "Idempotency-Key" in page.text
+    assert "export async function validate" in page.text
 
 
 def test_headings_follow_one_another(page: Page) -> None:
