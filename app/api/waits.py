@@ -34,7 +34,10 @@ class Wait:
                 wrong = fault("", "invalid_value", message, {"parameter": "wait"})
                 raise InvalidRequest(message, errors=[wrong])
             return cls(min(int(query), longest_s))
-        preferred = preferences(request.headers.getlist("Prefer"))
+        lines = request.headers.getlist("Prefer")
+        if not lines:
+            return cls(0)
+        preferred = preferences(lines)
         wait = preferred.get("wait", "")
         if SECONDS.fullmatch(wait):
             seconds = min(int(wait), longest_s)
