@@ -65,7 +65,7 @@ def configure(settings: Settings) -> None:
 def spare() -> None:
     """Have the library not look up for each line what no line says: https://docs.python.org/3/howto/logging.html."""
     logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def stderr(log_format: LogFormat) -> logging.Handler:
