@@ -5,7 +5,7 @@ already, and may send it along as bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -105,7 +105,7 @@ def _packed(outcome: Outcome) -> Sequence[Any]:
 
 def _unpacked(*fields: Any) -> Outcome:
     *verdict, found = fields
-    return replace(Outcome(*verdict), found=[(item, findings.finding(*rest)) for item, *rest in found])
+    return Outcome(*(*verdict, [(item, findings.finding(*rest)) for item, *rest in found]))
 
 
 FIND = """
@@ -132,4 +132,4 @@ def _standing(row: Any, found: Sequence[tuple[int, Finding]]) -> Standing:
     if finding_count is None:  # It waits, or it failed.
         return Standing(*fields)
     outcome = Outcome(verdict, item_count, invalid_items, duration_ms, tables, fixed, found)
-    return replace(Standing(*fields), outcome=outcome)
+    return Standing(*(*fields, outcome))
