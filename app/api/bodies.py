@@ -30,7 +30,14 @@ CODES = {
     ma.Schema._default_error_messages["type"]: "wrong_type",
     ma.fields.String.default_error_messages["invalid"]: "wrong_type",
 }
-
+#: What people are told in place of words that only Python's people understand.
+WORDS = {
+    ma.Schema._default_error_messages["type"]: "Must be a JSON object.",
+    ma.fields.Dict.default_error_messages["invalid"]: "Must be a JSON object.",
+    ma.fields.List.default_error_messages["invalid"]: "Must be a list.",
+    ma.fields.String.default_error_messages["invalid"]: "Must be a string.",
+    ma.fields.Integer.default_error_messages["invalid"]: "Must be a whole number.",
+}
 
 IDENTITY = "identity"
 
@@ -133,7 +140,7 @@ def faults(messages: Mapping[Any, Any], pointer: str = "") -> Iterator[dict[str,
             yield from faults(below, place)
         else:
             for message in below:
-                yield fault(place, CODES.get(message, "invalid_value"), message)
+                yield fault(place, CODES.get(message, "invalid_value"), WORDS.get(message, message))
 
 
 def escape(name: str) -> str:

@@ -37,6 +37,11 @@ URL = "/api/rulesets/{}/comparisons/{}"
 
 COMPARISON_ID = {"in": "path", "name": "comparison_id", "schema": {"type": "string", "format": "uuid"}}
 LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the comparison is."}}
+RETRY_AFTER = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth to ask for it."}
+}
+#: A comparison takes seconds to minutes; its progress is worth a look each second.
+RETRY_AFTER_S = 1
 
 
 class Comparing(ma.Schema):
@@ -172,7 +177,9 @@ class ComparisonPage(ma.Schema):
 @scope(Scope.RULESETS_WRITE)
 @comparisons.arguments(Comparing)
 @comparisons.doc(parameters=[idempotency.PARAMETER])
-@comparisons.response(202, ComparisonState, headers={**LOCATION, **idempotency.HEADERS}, description="Begun.")
+@comparisons.response(
+    202, ComparisonState, headers={**LOCATION, **RETRY_AFTER, **idempotency.HEADERS}, description="Begun."
+)
 def begin(comparing: dict[str, Any], name: str) -> Response:
     """Begin to compare the draft, as it is now, with the newest requests that the rule set has judged.
 
@@ -225,7 +232,8 @@ def cancel(name: str, comparison_id: str) -> Response:
 
 def begun(made: Comparison, headers: Mapping[str, str]) -> Response:
     """Return the answer to the call that has begun the comparison, now or before."""
-    return bodies.write(state(made), 202, {"Location": URL.format(made.ruleset, made.id), **headers})
+    place, pause = URL.format(made.ruleset, made.id), str(RETRY_AFTER_S)
+    return bodies.write(state(made), 202, {"Location": place, "Retry-After": pause, **headers})
 
 
 def key(text: str) -> UUID:

@@ -162,9 +162,11 @@ def report(ruleset: RuleSet, outcome: Trial) -> Iterator[str]:
         yield "Rules that no example breaks:"
         yield from (f"  {rule}" for rule in outcome.never_hit)
         yield ""
+    # A file that is not published yet need not name a version.
+    name = ruleset.ref if ruleset.version else ruleset.name
     failed, hit = len(outcome.failures), outcome.rules - len(outcome.never_hit)
     yield (
-        f"{ruleset.ref}: {outcome.examples} examples, {outcome.examples - failed} passed, {failed} failed; "
+        f"{name}: {outcome.examples} examples, {outcome.examples - failed} passed, {failed} failed; "
         f"{hit} of {outcome.rules} rules broken by an example"
     )
 

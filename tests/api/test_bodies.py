@@ -162,6 +162,13 @@ def test_a_body_of_the_wrong_shape_is_refused_with_the_place_that_is_wrong(
     assert (fault["pointer"], fault["code"]) == (pointer, code)
 
 
+def test_what_is_wrong_is_told_in_the_words_of_json(client: FlaskClient, auth: dict[str, str]) -> None:
+    of_body, of_name = post(client, auth, "[]"), post(client, auth, json.dumps({"ruleset": 3, "item": {}}))
+
+    assert problem(of_body, 422, "invalid_request")["errors"][0]["detail"] == "Must be a JSON object."
+    assert problem(of_name, 422, "invalid_request")["errors"][0]["detail"] == "Must be a string."
+
+
 def test_a_body_that_is_wrong_in_many_places_is_not_answered_with_a_larger_one(
     client: FlaskClient, auth: dict[str, str]
 ) -> None:

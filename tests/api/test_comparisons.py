@@ -85,6 +85,7 @@ def test_a_comparison_is_begun_and_says_where_it_is(client: FlaskClient, author:
 
     begun = told(reply)
     assert reply.status_code == 202
+    assert int(reply.headers["Retry-After"]) > 0
     assert reply.headers["Location"] == begun["links"]["self"] == f"{URL}/{begun['id']}"
     assert (begun["state"], begun["requests"], begun["baseline"]) == ("pending", 500, "toll@1")
     assert begun["progress"] == {"seen": 0, "total": 500}

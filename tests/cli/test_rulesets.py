@@ -48,6 +48,13 @@ def test_examples_that_pass_end_well_and_the_rules_that_none_breaks_are_listed(t
     ]
 
 
+def test_a_file_that_names_no_version_is_told_by_its_name_alone(tmp_path: Path) -> None:
+    content = definition(examples=[BROKEN])
+    del content["version"]
+
+    assert tried(written(tmp_path, content)).stdout.startswith("plain: 1 examples")
+
+
 def test_an_example_that_fails_is_told_finding_by_finding(tmp_path: Path) -> None:
     wrong = {"title": "Nine", "item": {"a": 9}, "findings": [{"code": "rule.small", "pointer": "/a"}]}
     surprising = {"title": "Eleven", "item": {"a": 11}, "findings": []}
