@@ -1,12 +1,14 @@
 """Groups: work that many hand in at the same time, done as one; and a question that many have, asked once.
 
-Whoever comes while a group is being done waits for the next one. Nobody waits for company: a lone piece of work is done
-at once, and under load the groups grow by themselves. One thread (a greenlet under gevent) does them all, one after the
-other, so the work runs in nobody's context: what belongs to a caller's context has to be handed in with it.
+Whoever comes while a group is being done waits for the next one. A lone piece of work is done at once, and under load
+the groups grow by themselves: one that follows a large one may wait a moment to become as large. One thread (a greenlet
+under gevent) does them all, one after the other, so the work runs in nobody's context: what belongs to a caller's
+context has to be handed in with it.
 """
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from queue import Empty, SimpleQueue
@@ -52,6 +54,9 @@ class Place(Generic[W, R]):
 class Groups(Generic[W, R]):
     """Does work in groups. `act` gets those of one group and returns what each came to: a result or an error.
 
+    A group waits for at most `patience_s` to be as large as the one before, so nobody waits who comes alone. It pays
+    where a large group costs little more than a small one.
+
     When `act` itself raises, nothing of the group has been done: it is tried one by one, so that one bad piece spoils
     no other, unless the error is one of `shared`, which speak of all alike.
     """
@@ -63,11 +68,13 @@ class Groups(Generic[W, R]):
         *,
         shared: tuple[type[Exception], ...],
         most: int = MOST,
+        patience_s: float = 0.0,
     ) -> None:
         self._name = name
         self._act = act
         self._shared = shared
         self._most = most
+        self._patience_s = patience_s
         self._waiting: SimpleQueue[Place[W, R]] = SimpleQueue()
         self._pid: int | None = None
         self._starting = threading.Lock()
@@ -92,15 +99,23 @@ class Groups(Generic[W, R]):
             self._pid = os.getpid()
 
     def _run(self, waiting: "SimpleQueue[Place[W, R]]") -> None:
+        group: list[Place[W, R]] = []
         while True:
-            group = [waiting.get()]
-            try:
-                while len(group) < self._most:
-                    group.append(waiting.get_nowait())
-            except Empty:
-                pass
+            group = self._gathered(waiting, len(group))
             for place, became in zip(group, self._done([place.work for place in group]), strict=True):
                 place.end(became)
+
+    def _gathered(self, waiting: "SimpleQueue[Place[W, R]]", before: int) -> list[Place[W, R]]:
+        """Return the next group, after waiting a moment for it to be as large as the one before."""
+        group = [waiting.get()]
+        until = time.monotonic() + self._patience_s
+        try:
+            while len(group) < self._most:
+                left_s = until - time.monotonic() if len(group) < before else 0
+                group.append(waiting.get(timeout=left_s) if left_s > 0 else waiting.get_nowait())
+        except Empty:
+            pass
+        return group
 
     def _done(self, works: Sequence[W]) -> Sequence[R | Exception]:
         try:

@@ -25,6 +25,9 @@ from broker import Interrupted, RedisStreamsBroker
 
 log = structlog.get_logger(__name__)
 
+#: How long requests wait to be committed by as many as the group before.
+PATIENCE_S = 0.003
+
 
 class Intake:
     """The door through which every request comes in."""
@@ -34,7 +37,9 @@ class Intake:
         self._broker = broker
         self._outbox = outbox
         self._rulebook = rulebook
-        self._commits: Groups[requests.New, datetime] = Groups("intake", self._commit, shared=(DatabaseAway,))
+        self._commits: Groups[requests.New, datetime] = Groups(
+            "intake", self._commit, shared=(DatabaseAway,), patience_s=PATIENCE_S
+        )
         self._sends: Groups[Message[Any], None] = Groups("sends", self._enqueue, shared=(BrokerConnectionError,))
 
     def accept(

@@ -69,8 +69,8 @@ class Outbox:
             by_epoch[epoch].append(request_id)
         try:
             for epoch, request_ids in by_epoch.items():
-                with self._database.transaction() as session:
-                    requests.mark_sent(session, request_ids, epoch=epoch)
+                with self._database.connection() as connection:
+                    requests.mark_sent(connection, request_ids, epoch=epoch)
         except DatabaseAway as error:
             log.warning("outbox.not_written", requests=len(sent), error=str(error))
 

@@ -52,5 +52,5 @@ def send_batch(database: Database, broker: Broker, *, epoch: str, depth: int, se
         for request_id in stranded:
             broker.enqueue(messages.validate(request_id))
         if stranded:
-            requests.mark_sent(session, stranded, epoch=epoch)
+            requests.mark_sent(session.connection(), stranded, epoch=epoch)
     return len(stranded)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -61,6 +62,15 @@ class _Kept:
         self.pool.release(connection)
         return self.pool.get_connection()
 
+    def rest(self, connection: Any) -> None:
+        """The connection may be taken again."""
+        self.resting.append((connection, time.monotonic()))
+
+    def drop(self, connection: Any) -> None:
+        """The connection is cut."""
+        connection.disconnect()
+        self.pool.release(connection)
+
 
 def _is_sound(connection: Any) -> bool:
     """Whether it is open and nothing is left to be read, neither a reply nor its end. Does not wait."""
@@ -75,28 +85,44 @@ def call(client: Any, *command: bytes | str | int | float) -> Any:
 
     Raises redis-py's errors.
     """
+    return ask(client, *command)()
+
+
+def ask(client: Any, *command: bytes | str | int | float) -> Callable[[], Any]:
+    """Return, with the command on its way, what waits for the reply and returns it; it must be called once.
+
+    Both raise redis-py's errors.
+    """
     kept = _kept.get(client)
     if kept is None or kept.pid != os.getpid():
         kept = _keep(client)
         if kept is None:
-            return client.execute_command(*command)
+            reply = client.execute_command(*command)
+            return lambda: reply
     connection = kept.take()
     try:
         packed = [_pack(command)] if _pack else connection.pack_command(*command)
         if isinstance(connection, Fresh):
-            reply = connection.exchange(packed)
+            connection.post(packed)
         else:
             connection.send_packed_command(packed, check_health=False)
-            reply = connection.read_response()
+    except BaseException:
+        kept.drop(connection)
+        raise
+    return partial(_answer, kept, connection)
+
+
+def _answer(kept: _Kept, connection: Any) -> Any:
+    try:
+        reply = connection.answer() if isinstance(connection, Fresh) else connection.read_response()
     except ResponseError:
-        kept.resting.append((connection, time.monotonic()))
+        kept.rest(connection)
         raise
     except BaseException:
         # The reply may still come: nobody must read it as that to another command.
-        connection.disconnect()
-        kept.pool.release(connection)
+        kept.drop(connection)
         raise
-    kept.resting.append((connection, time.monotonic()))
+    kept.rest(connection)
     return reply
 
 

@@ -231,24 +231,36 @@ class Fresh:
             self._heed(error)
             raise
 
-    def exchange(self: Any, packed: list[bytes]) -> Any:
-        """Return the reply to one packed command, without what redis-py asks itself around each of them.
+    def post(self: Any, packed: list[bytes]) -> None:
+        """A packed command is on its way, without what redis-py asks itself before each of them.
 
-        Raises redis-py's errors. After any but a ResponseError the reply may still come: the caller disconnects.
+        Raises redis-py's errors: the caller disconnects.
         """
         if not self._sock:
             self.connect_check_health(check_health=False)
         try:
             for part in packed:
                 self._sock.sendall(part)
+        except OSError as error:
+            raise self._translated(error) from error
+
+    def answer(self: Any) -> Any:
+        """Return the reply to what was posted.
+
+        Raises redis-py's errors. After any but a ResponseError the reply may still come: the caller disconnects.
+        """
+        try:
             reply = self._parser.read_response()
         except OSError as error:
-            kind = redis.TimeoutError if isinstance(error, TimeoutError) else redis.ConnectionError
-            raise kind(f"{self._host_error()}: {error}") from error
+            raise self._translated(error) from error
         if isinstance(reply, ResponseError):
             self._heed(reply)
             raise reply
         return reply
+
+    def _translated(self: Any, error: OSError) -> redis.RedisError:
+        kind = redis.TimeoutError if isinstance(error, TimeoutError) else redis.ConnectionError
+        return kind(f"{self._host_error()}: {error}")
 
     def _heed(self, error: ResponseError) -> None:
         if isinstance(error, _NOT_MASTER_CLASSES) or _NOT_MASTER_TEXT.search(str(error)):

@@ -16,7 +16,7 @@ from dramatiq.broker import Broker, Consumer, MessageProxy
 from dramatiq.errors import ActorNotFound, BrokerConnectionError
 
 from broker import client, dead, scripts
-from broker.calls import call
+from broker.calls import ask, call
 from broker.codec import decode
 from broker.delays import LOOK_MS, park_ms, waiting_id
 from broker.errors import is_missing, translated
@@ -193,8 +193,8 @@ class StreamConsumer(Consumer):
                     *("XREADGROUP", "GROUP", GROUP, self.turns.consumer, "COUNT", count, "BLOCK", block_ms),
                     *("STREAMS", *self.holding.keys.lanes, ">", ">", ">"),
                 )
-                # It may have been paused while this call was waiting.
-                paused = bool(reply) and bool(call(self.holding.client, "EXISTS", self.holding.keys.paused))
+                came = self._named(reply or [])
+                messages, paused = self._heard(came[:room]) if came else ([], False)
         except BrokerConnectionError:
             self.holding.suspect = True
             raise
@@ -204,36 +204,48 @@ class StreamConsumer(Consumer):
             self._look_at = 0.0
             return
         self.turns.outage.over()
-        if reply:
-            self._heard(reply, count, 0 if paused else room)
-
-    def _heard(self, reply: list[Any], count: int, room: int) -> None:
-        """Admit what came while listening, as far as there is room for it, and hand back the rest."""
-        came = [
-            (self._marks.get(stream, b"") + entry_id, _texts(fields), None)
-            for stream, entries in reply
-            for entry_id, fields in entries
-        ]
-        if len(came) > room:
-            # The lanes come with the most urgent first.
-            self.turns.hand_back(self.holding, [name for name, _, _ in came[room:]])
-        if not room:
+        # The lanes come with the most urgent first.
+        excess = [name for name, _, _ in came[room:]]
+        if paused:
+            excess = [message.entry_id for message in messages] + excess
+        if excess:
+            self.turns.hand_back(self.holding, excess)
+        if paused:
             self._pause()
             return
         if len(came) >= count:
             # There may be more.
             self._look_at = 0.0
-        self._courteous = self._admit(came[:room]) > 0
+        self._courteous = bool(messages)
+        self.holding.admit(messages)
+
+    def _named(self, reply: list[Any]) -> list[Entry]:
+        return [
+            (self._marks.get(stream, b"") + entry_id, _texts(fields), None)
+            for stream, entries in reply
+            for entry_id, fields in entries
+        ]
+
+    def _heard(self, entries: list[Entry]) -> tuple[list[StreamMessage], bool]:
+        """Return what is for a worker of entries that came while listening, and whether the queue is paused by now."""
+        paused = ask(self.holding.client, "EXISTS", self.holding.keys.paused)
+        try:
+            # Redis looks meanwhile.
+            messages = self._messages(entries)
+        finally:
+            answer = paused()
+        return messages, bool(answer)
 
     def _admit(self, entries: Iterable[Entry]) -> int:
-        """Make messages of entries, and hold those that are for a worker; the others are dealt with.
-
-        Return how many are held.
-        """
-        now = time.monotonic()
-        messages = [message for entry in entries if (message := self._message(*entry, now)) is not None]
+        """Hold what is for a worker of the entries, and return how many that are."""
+        messages = self._messages(entries)
         self.holding.admit(messages)
         return len(messages)
+
+    def _messages(self, entries: Iterable[Entry]) -> list[StreamMessage]:
+        """Return messages made of those entries that are for a worker; the others are dealt with."""
+        now = time.monotonic()
+        return [message for entry in entries if (message := self._message(*entry, now)) is not None]
 
     def _message(self, entry_id: bytes, texts: RawEntry, starts: bytes | None, now: float) -> StreamMessage | None:
         parked_ms = None

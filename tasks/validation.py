@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 #: When to look again at a request that another worker holds.
 HELD_MS = 500
+#: How long a group waits to be as large as the one before: its threads are then still fetching their next message.
+PATIENCE_S = 0.004
 #: Judging goes on for so long in one transaction. What is left then gets another one: the first has its rows locked.
 LONGEST_S = 1.0
 
@@ -48,7 +50,10 @@ class Errand:
 def declare(platform: Platform) -> None:
     """Make the actor known to the platform's broker."""
     groups: Groups[Errand, None] = Groups(
-        "validation", partial(validate_all, platform), shared=(DatabaseAway, redis.RedisError)
+        "validation",
+        partial(validate_all, platform),
+        shared=(DatabaseAway, redis.RedisError),
+        patience_s=PATIENCE_S,
     )
 
     @dramatiq.actor(

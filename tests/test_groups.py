@@ -18,11 +18,13 @@ class Away(Exception):
 class Desk:
     """Does work in groups, and nothing before its gate is open."""
 
-    def __init__(self, *, most: int = 64, fail: Callable[[Sequence[int]], None] = lambda _: None) -> None:
+    def __init__(
+        self, *, most: int = 64, patience_s: float = 0, fail: Callable[[Sequence[int]], None] = lambda _: None
+    ) -> None:
         self.gate = threading.Event()
         self.groups: list[list[int]] = []
         self._fail = fail
-        self.desk = Groups("desk", self._act, shared=(Away,), most=most)
+        self.desk = Groups("desk", self._act, shared=(Away,), most=most, patience_s=patience_s)
 
     def _act(self, numbers: Sequence[int]) -> Sequence[int | Exception]:
         self.groups.append(list(numbers))
@@ -57,6 +59,27 @@ def test_a_group_has_its_bounds() -> None:
 
     assert desk.ask(1, 2, 3, 4) == [10, 20, 30, 40]
     assert [len(group) for group in desk.groups] == [1, 2, 1]
+
+
+def test_after_company_a_group_waits_for_as_many_again() -> None:
+    desk = Desk(patience_s=60)
+    desk.ask(1, 2, 3)
+
+    with ThreadPoolExecutor(2) as threads:
+        early = threads.submit(desk.desk.do, 4)
+        wait_for(lambda: desk.desk._waiting.qsize() == 0, what="the group that waits")
+        assert not early.done()
+        late = threads.submit(desk.desk.do, 5)
+
+    assert (early.result(), late.result()) == (40, 50)
+    assert sorted(desk.groups[2]) == [4, 5]
+
+
+def test_after_one_who_came_alone_nobody_waits() -> None:
+    desk = Desk(patience_s=60)
+
+    assert desk.ask(1) == [10]
+    assert desk.ask(2) == [20]
 
 
 def test_one_error_is_one_callers() -> None:

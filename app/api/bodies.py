@@ -100,6 +100,19 @@ def write(value: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 class JsonParser(FlaskParser):
     """Webargs, reading bodies our way and raising our errors."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._schemas: dict[type[ma.Schema], ma.Schema] = {}
+
+    def _get_schema(self, argmap: Any, req: Request) -> ma.Schema:
+        # To make one anew for each request costs more than to read the body with it.
+        if isinstance(argmap, type) and issubclass(argmap, ma.Schema):
+            schema = self._schemas.get(argmap)
+            if schema is None:
+                schema = self._schemas[argmap] = argmap()
+            return schema
+        return super()._get_schema(argmap, req)
+
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         """Return the body."""
         return read(req)

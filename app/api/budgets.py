@@ -23,12 +23,14 @@ class Budget:
     def __init__(self, per_s: int) -> None:
         self.size = per_s * WHOLE_S
         self._per_s = per_s
+        #: How long it takes to get all units but one back.
+        self._full_s = (self.size - 1) / per_s
         #: By name: when it will be whole again, in the caller's seconds. Those not here are.
         self._whole_at: dict[Hashable, float] = {}
 
     def pause_s(self, name: Hashable, now: float) -> float:
         """Return how long it takes until one unit is there, 0 when there is one."""
-        return max(0.0, self._whole_at.get(name, now) - now - (self.size - 1) / self._per_s)
+        return max(0.0, self._whole_at.get(name, now) - now - self._full_s)
 
     def spend(self, name: Hashable, units: int, now: float) -> None:
         """Have `units` gone from what this one has, whether or not they are there."""

@@ -36,6 +36,16 @@ events = Blueprint(
     "events", __name__, url_prefix="/api/validation/requests", description="Listen for what happens to a request."
 )
 
+#: One event, as OpenAPI describes streams since 3.2; tools for 3.1 know it too.
+EVENT = {
+    "type": "object",
+    "required": ["event", "id", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["state", "done"]},
+        "id": {"type": "string", "enum": [state.value for state in State], "description": "The state told of."},
+        "data": {"type": "string", "contentMediaType": "application/json", "description": "As in the result."},
+    },
+}
 LAST_EVENT_ID = {
     "in": "header",
     "name": "Last-Event-ID",
@@ -49,7 +59,7 @@ LAST_EVENT_ID = {
 @events.doc(parameters=[LAST_EVENT_ID, languages.PARAMETER])
 @events.response(
     200,
-    {"type": "string"},
+    EVENT,
     content_type=MIMETYPE,
     headers=languages.HEADER,
     description="`state` while it is pending, then `done` with the answer. Ends after that, or after a minute.",

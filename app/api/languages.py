@@ -22,6 +22,8 @@ HEADER = {"Content-Language": {"schema": {"type": "string"}, "description": "Lan
 
 def chosen(request: Request) -> str:
     """Return the language that the request likes best of those there are, English when it likes none."""
+    if "Accept-Language" not in request.headers:
+        return ENGLISH
     liked: dict[str, float] = {}
     for tag, quality in request.accept_languages:
         # `vi-VN` asks for `vi` as much as `vi` does (RFC 4647 §3.4); Werkzeug would prefer any other language to it.

@@ -12,7 +12,6 @@ only, and can be switched off.
 import math
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import cast
 
 from flask import Flask, Response, current_app, g, request
@@ -26,60 +25,50 @@ from app.settings import Settings
 ALL = "all"
 
 
-@dataclass(frozen=True)
 class Limit:
-    """One limit, by the name that the headers give it."""
+    """One limit, by the name that the headers give it; with `one_for_all`, all share its one budget."""
 
-    name: str
-    budget: Budget
+    def __init__(self, name: str, per_s: int, *, one_for_all: bool) -> None:
+        self.name = name
+        self.budget = Budget(per_s)
+        #: What it is in general, as `RateLimit-Policy` has it.
+        self.policy = f'"{name}";q={self.budget.size};w={WHOLE_S}'
+        self._one_for_all = one_for_all
 
-    @property
-    def policy(self) -> str:
-        """What it is in general, as `RateLimit-Policy` has it."""
-        return f'"{self.name}";q={self.budget.size};w={WHOLE_S}'
+    def key(self, who: Hashable) -> Hashable:
+        """Return the name of the budget that `who` spends."""
+        return ALL if self._one_for_all else who
 
     def state(self, who: Hashable, now: float) -> str:
         """Return what is left of it, as `RateLimit` has it."""
-        whole_in_s = max(1, math.ceil(self.budget.whole_in_s(who, now)))
-        return f'"{self.name}";r={self.budget.left(who, now)};t={whole_in_s}'
+        key = self.key(who)
+        whole_in_s = max(1, math.ceil(self.budget.whole_in_s(key, now)))
+        return f'"{self.name}";r={self.budget.left(key, now)};t={whole_in_s}'
 
 
 class Limits:
     """The limits of one process. A limit of 0 is none."""
 
     def __init__(self, *, client_per_s: int, process_per_s: int) -> None:
-        self._client = Limit("client", Budget(client_per_s)) if client_per_s else None
-        self._process = Limit("process", Budget(process_per_s)) if process_per_s else None
+        self.client = Limit("client", client_per_s, one_for_all=False) if client_per_s else None
+        process = Limit("process", process_per_s, one_for_all=True) if process_per_s else None
+        self._limits = tuple(limit for limit in (self.client, process) if limit)
 
-    def admit(self, who: Hashable) -> None:
-        """Return only if `who` may ask for something now; it has cost one unit. Raises TooManyRequests."""
+    def admit(self, who: Hashable) -> Limit | None:
+        """Return the limit that refuses `who`, None when there is none: then the request has cost one unit."""
         now = time.monotonic()
-        for limit, name in self._held(who):
-            if pause_s := limit.budget.pause_s(name, now):
-                g.limit = (limit, name)
-                raise TooManyRequests(
-                    f"Too many requests for now: the limit of the {limit.name} is used up.",
-                    limit=limit.name,
-                    retry_after_s=max(1, math.ceil(pause_s)),
-                )
-        self.charge(who, 1)
+        for limit in self._limits:
+            if limit.budget.pause_s(limit.key(who), now):
+                return limit
+        for limit in self._limits:
+            limit.budget.spend(limit.key(who), 1, now)
+        return None
 
     def charge(self, who: Hashable, units: int) -> None:
         """Have so many units gone from what `who` has, and from what all have."""
         now = time.monotonic()
-        for limit, name in self._held(who):
-            limit.budget.spend(name, units, now)
-
-    def _held(self, who: Hashable) -> list[tuple[Limit, Hashable]]:
-        # The client's first: it is the one that headers tell of.
-        return [(limit, name) for limit, name in ((self._client, who), (self._process, ALL)) if limit]
-
-    def headers(self, who: Hashable) -> dict[str, str]:
-        """Return what to tell of the limit that has refused this request, else of the client's."""
-        limit, name = g.get("limit") or (self._client, who)
-        if limit is None:
-            return {}
-        return {"RateLimit-Policy": limit.policy, "RateLimit": limit.state(name, time.monotonic())}
+        for limit in self._limits:
+            limit.budget.spend(limit.key(who), units, now)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -88,20 +77,37 @@ def install(app: Flask, settings: Settings) -> None:
     app.extensions["limits"] = limits
 
     def count() -> None:
-        if request.url_rule is None or request.url_rule.rule in PROBES:
+        rule = request.url_rule
+        if rule is None or rule.rule in PROBES:
             return
         # Without a token there is only the address. A token that is no good has ended the request already.
-        g.spender = g.caller.client_id if "caller" in g else request.remote_addr
-        limits.admit(g.spender)
+        caller = g.get("caller")
+        g.spender = who = caller.client_id if caller else request.remote_addr
+        if refusing := limits.admit(who):
+            g.limit = refusing
+            raise refused(refusing, who)
 
     def tell(response: Response) -> Response:
-        if "spender" in g:
-            response.headers.update(limits.headers(g.spender))
+        """Tell of the limit that has refused the request, else of the client's."""
+        who, limit = g.get("spender"), g.get("limit") or limits.client
+        if who is not None and limit:
+            response.headers.add("RateLimit-Policy", limit.policy)
+            response.headers.add("RateLimit", limit.state(who, time.monotonic()))
         return response
 
     app.before_request(count)
     if settings.rate_limit_headers == "on":
         app.after_request(tell)
+
+
+def refused(limit: Limit, who: Hashable) -> TooManyRequests:
+    """Return the error for a request that the limit refuses."""
+    pause_s = limit.budget.pause_s(limit.key(who), time.monotonic())
+    return TooManyRequests(
+        f"Too many requests for now: the limit of the {limit.name} is used up.",
+        limit=limit.name,
+        retry_after_s=max(1, math.ceil(pause_s)),
+    )
 
 
 def charge(units: int) -> None:

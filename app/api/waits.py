@@ -35,7 +35,10 @@ class Wait:
                 wrong = fault("", "invalid_value", message, {"parameter": "wait"})
                 raise InvalidRequest(message, errors=[wrong])
             return cls(min(int(query), longest_s))
-        preferred = preferences(request.headers.getlist("Prefer"))
+        lines = request.headers.getlist("Prefer")
+        if not lines:
+            return cls(0)
+        preferred = preferences(lines)
         wait = preferred.get("wait", "")
         seconds = min(int(wait), longest_s) if SECONDS.fullmatch(wait) else None
         # Both together: go on without the answer, but only once the wait is over (RFC 7240 §4.3).

@@ -142,14 +142,15 @@ def fail(session: Session, request_id: UUID, reason: str) -> bool:
     return failed.first() is not None
 
 
-def mark_sent(session: Session, request_ids: Sequence[UUID], *, epoch: str) -> None:
+SENT = """
+UPDATE validation_requests SET epoch = %(epoch)s, sent_at = clock_timestamp()
+WHERE id = ANY(%(wanted)s::uuid[]) AND state = 'pending'
+"""
+
+
+def mark_sent(connection: Connection, request_ids: Iterable[UUID], *, epoch: str) -> None:
     """Remember that the messages of these requests were sent under `epoch`, where they are still pending."""
-    session.execute(
-        update(Request)
-        .where(Request.id.in_(request_ids), Request.state == State.PENDING)
-        .values(epoch=epoch, sent_at=func.clock_timestamp()),
-        execution_options={"synchronize_session": False},
-    )
+    connection.exec_driver_sql(SENT, {"wanted": array(request_ids), "epoch": epoch})
 
 
 def stranded(

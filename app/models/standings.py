@@ -5,7 +5,7 @@ already, and may send it along as bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -103,9 +103,17 @@ def _packed(outcome: Outcome) -> Sequence[Any]:
     )
 
 
-def _unpacked(*fields: Any) -> Outcome:
-    *verdict, found = fields
-    return replace(Outcome(*verdict), found=[(item, findings.finding(*rest)) for item, *rest in found])
+def _unpacked(
+    verdict: str,
+    item_count: int,
+    invalid_items: Sequence[int],
+    duration_ms: float,
+    tables: Mapping[str, int],
+    fixed: Mapping[str, Any] | None,
+    packed: Sequence[Any],
+) -> Outcome:
+    found = [(item, findings.finding(*fields)) for item, *fields in packed]
+    return Outcome(verdict, item_count, invalid_items, duration_ms, tables, fixed, found)
 
 
 FIND = """
@@ -128,8 +136,9 @@ def read(connection: Connection, request_ids: Sequence[UUID]) -> dict[UUID, Stan
 
 
 def _standing(row: Any, found: Sequence[tuple[int, Finding]]) -> Standing:
-    *fields, finding_count, verdict, item_count, invalid_items, duration_ms, tables, fixed = row
-    if finding_count is None:  # It waits, or it failed.
-        return Standing(*fields)
-    outcome = Outcome(verdict, item_count, invalid_items, duration_ms, tables, fixed, found)
-    return replace(Standing(*fields), outcome=outcome)
+    request_id, client_id, state, ruleset, source, created_at, finished_at, reason, *rest = row
+    finding_count, verdict, item_count, invalid_items, duration_ms, tables, fixed = rest
+    outcome = None
+    if finding_count is not None:  # Else it waits, or it failed.
+        outcome = Outcome(verdict, item_count, invalid_items, duration_ms, tables, fixed, found)
+    return Standing(request_id, client_id, state, ruleset, source, created_at, finished_at, reason, outcome)

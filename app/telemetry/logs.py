@@ -4,10 +4,13 @@ What may surprise: whatever looks like a token is blotted out of the finished li
 line should ever carry one; this is the net below that rule.
 """
 
+import json
 import logging
 import sys
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
+import orjson
 import structlog
 from structlog.typing import Processor, WrappedLogger
 
@@ -34,6 +37,7 @@ class Stderr(logging.Handler):
 
 def configure(settings: Settings) -> None:
     """Have this process log as the settings say. A further call replaces what the one before set up."""
+    spare()
     root = logging.getLogger()
     # Ours of before, and what gunicorn's, Dramatiq's or Flask's set-up left; a test runner's handlers stay.
     for handler in tuple(root.handlers):
@@ -54,7 +58,14 @@ def configure(settings: Settings) -> None:
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
     )
+
+
+def spare() -> None:
+    """Have the library not look up for each line what no line says: https://docs.python.org/3/howto/logging.html."""
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def stderr(log_format: LogFormat) -> logging.Handler:
@@ -89,7 +100,15 @@ def renderers(log_format: LogFormat) -> list[Processor]:
         # Without the values of local variables, which the pretty tracebacks show: they hold items and tokens.
         plain = structlog.dev.plain_traceback
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(written)]
+
+
+def written(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    """Return the event as JSON. What is none becomes what `default` makes of it."""
+    try:
+        return orjson.dumps(event, default=default).decode()
+    except TypeError:  # A number of more than 64 bits, half of a surrogate pair, a key that is no text.
+        return json.dumps(event, default=default)
 
 
 def blot(_logger: WrappedLogger, _method: str, line: str) -> str:

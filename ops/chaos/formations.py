@@ -156,7 +156,7 @@ def sentinel(folder: Path, *, binary: Path | None = None) -> Iterator[Formation]
     """A master with a replica, watched by three sentinels of which two must agree."""
     with ExitStack() as stack:
         master = stack.enter_context(Node(folder / "master", *_EAGER, binary=binary))
-        following = ("--replicaof", f"127.0.0.1 {master.port}")
+        following = ("--replicaof", "127.0.0.1", str(master.port))
         replica = stack.enter_context(Node(folder / "replica", *_EAGER, *following, binary=binary))
         until(lambda: replica.follows, "the replica following")
         sentinels = [Sentinel(folder / f"sentinel{number}", binary=binary) for number in range(3)]

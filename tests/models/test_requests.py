@@ -101,7 +101,7 @@ def test_a_request_not_known_as_sent_is_stranded_once_it_is_old_enough(database:
 def test_a_request_sent_in_this_epoch_is_not_stranded_and_in_another_it_is(database: Database) -> None:
     request_id = add_request(database)
     with database.transaction() as session:
-        requests.mark_sent(session, [request_id], epoch="one")
+        requests.mark_sent(session.connection(), [request_id], epoch="one")
 
     assert stranded(database, epoch="one") == []
     assert stranded(database, epoch="two") == [request_id]
@@ -110,7 +110,7 @@ def test_a_request_sent_in_this_epoch_is_not_stranded_and_in_another_it_is(datab
 def test_age_strands_a_sent_request_only_when_asked(database: Database) -> None:
     request_id = add_request(database)
     with database.transaction() as session:
-        requests.mark_sent(session, [request_id], epoch="one")
+        requests.mark_sent(session.connection(), [request_id], epoch="one")
 
     assert stranded(database, epoch="one", stale_after_ms=60_000) == []
     assert stranded(database, epoch="one", stale_after_ms=0) == [request_id]

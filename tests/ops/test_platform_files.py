@@ -40,7 +40,7 @@ def test_a_command_takes_the_place_of_its_shell(name: str) -> None:
 def test_every_queue_has_a_process() -> None:
     served: set[str] = set()
     for command in COMMANDS.values():
-        program, *arguments = shlex.split(command.removeprefix("exec ").replace("${WORKER_THREADS:-8}", "8"))
+        program, *arguments = shlex.split(command.removeprefix("exec ").replace("${WORKER_THREADS:-16}", "16"))
         if program == "dramatiq":
             # Without --queues, a worker takes all that its broker declares.
             parser = cli.make_argument_parser()  # type: ignore[no-untyped-call]  # it has no types
