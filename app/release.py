@@ -12,7 +12,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from app.database import Database
@@ -29,7 +28,8 @@ def run(settings: Settings, database: Database) -> list[str]:
     command.upgrade(alembic_config(settings), "head")
     done = [f"database {before or 'empty'} -> {revision(database)}"]
     with database.transaction() as session:
-        made = make_partitions(session.connection(), settings)
+        today, ahead = datetime.now(UTC).date(), settings.partition_months_ahead
+        made = months.make_ahead(session.connection(), today=today, months=ahead)
         done += [f"partition {name} made" for name in made]
         for definition in builtin.definitions():
             done += publish(session, definition)
@@ -61,11 +61,6 @@ def publish(session: Session, definition: Mapping[str, Any]) -> list[str]:
     if newest and newest.published_by != rulesets.RELEASE and newest.version < version:
         return [f"{ref} published: the newest now, in place of {newest.ref} by {newest.published_by}"]
     return [f"{ref} published"]
-
-
-def make_partitions(connection: Connection, settings: Settings) -> list[str]:
-    """Make the partitions of this month and of those ahead that are missing; return their names."""
-    return months.make_ahead(connection, today=datetime.now(UTC).date(), months=settings.partition_months_ahead)
 
 
 def alembic_config(settings: Settings) -> Config:

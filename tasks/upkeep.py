@@ -1,12 +1,12 @@
 """The upkeep actors: rescue of stranded requests and comparisons, months ahead, end of old keys and comparisons."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dramatiq
 import structlog
 
-from app import comparison, messages, release
-from app.models import idempotency
+from app import comparison, messages
+from app.models import idempotency, months
 from app.platform import Platform
 from app.rescue import rescue
 from tasks.outages import patient
@@ -41,8 +41,9 @@ def declare(platform: Platform) -> None:
         broker=platform.broker, actor_name=messages.MAKE_PARTITIONS, queue_name=messages.UPKEEP, priority=-1
     )
     def make_partitions() -> None:
+        ahead = platform.settings.partition_months_ahead
         with patient(), platform.database.transaction() as session:
-            for name in release.make_partitions(session.connection(), platform.settings):
+            for name in months.make_ahead(session.connection(), today=datetime.now(UTC).date(), months=ahead):
                 log.info("partition.made", partition=name)
 
     @dramatiq.actor(broker=platform.broker, actor_name=messages.FORGET_KEYS, queue_name=messages.UPKEEP, priority=-1)

@@ -50,7 +50,11 @@ FIRST = """curl "$URL/api/validation/validate" -H "Authorization: Bearer $TOKEN"
 def read() -> Response:
     """Read the description as a page."""
     body, policy = page()
-    return etags.sealed(request, Response(body, headers={"Content-Security-Policy": policy}, mimetype="text/html"))
+    answer = etags.sealed(request, Response(body, mimetype="text/html"))
+    # On 304, too: its headers take the place of those that a browser has kept (RFC 9111 §3.2), and the policy that
+    # everything else has would take the page's style away.
+    answer.headers["Content-Security-Policy"] = policy
+    return answer
 
 
 @lru_cache(maxsize=1)

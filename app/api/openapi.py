@@ -63,6 +63,10 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped library
         prepare_response(unprocessable, self.spec, problems.MIMETYPE)
         self.spec.components.response(http.HTTPStatus(422).name, unprocessable, lazy=True)
 
+    def _register_pagination_header(self) -> None:
+        # Its pages have numbers; ours have cursors, and what nobody is sent is not to be described.
+        pass
+
 
 View = Callable[..., Response]
 Decorator = Callable[[View], View]
