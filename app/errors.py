@@ -116,6 +116,31 @@ class RequestNotFound(AppError):
     code = "request_not_found"
 
 
+class IdempotencyKeyInvalid(AppError):
+    """The idempotency key is empty, too long, or not made of visible ASCII."""
+
+    code = "idempotency_key_invalid"
+
+
+class IdempotencyKeyReused(AppError):
+    """The idempotency key has been sent before, with another body. Nothing was done."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyKeyBusy(AppError):
+    """Another request with this idempotency key is being worked on. Nothing was done."""
+
+    code = "idempotency_key_busy"
+    retryable = True
+
+
+class CursorMismatch(AppError):
+    """The cursor was handed out by a list with other filters."""
+
+    code = "cursor_mismatch"
+
+
 class Unauthenticated(AppError):
     """The request carries no token."""
 
@@ -199,6 +224,20 @@ class TooManyAttempts(TokenRefused):
 
     code = "too_many_attempts"
     error = "slow_down"
+    retryable = True
+
+
+class TooManyRequests(AppError):
+    """A limit of requests is used up. `params["retry_after_s"]` seconds later there is room again."""
+
+    code = "too_many_requests"
+    retryable = True
+
+
+class TooManyWaiters(AppError):
+    """As many requests wait already as may wait at a time, of the client or of all."""
+
+    code = "too_many_waiters"
     retryable = True
 
 

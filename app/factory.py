@@ -4,10 +4,14 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli
-from app.api import access_log, openapi, problems, request_ids, security_headers, tracking
+from app.api import access_log, cors, limits, openapi, problems, request_ids, seats, security_headers, tracking
+from app.api.audit import audit
 from app.api.comparisons import comparisons
+from app.api.docs import docs
 from app.api.drafts import drafts
+from app.api.events import events
 from app.api.health import health
+from app.api.history import history
 from app.api.oauth import oauth
 from app.api.openapi import description
 from app.api.reference import reference
@@ -33,7 +37,7 @@ def create_app(settings: Settings) -> Flask:
 
     Raises:
         guard.Unguarded: a route does not say who may call it.
-        SettingsError: the keys of the JWTs cannot be used.
+        SettingsError: the keys of the JWTs, or the origins that may call, cannot be used.
     """
     logs.configure(settings)
     app = Flask("app", static_folder=None)
@@ -44,11 +48,14 @@ def create_app(settings: Settings) -> Flask:
     request_ids.install(app)
     tracking.install(app, Tracking.open(settings, process="web"))
     access_log.install(app)
+    cors.install(app, settings)  # Before the guard: a preflight has no token.
     security_headers.install(app)
     problems.install(app)
     app.extensions["metrics"] = Metrics.install(app)
     app.before_request(platform.start)  # Threads do not survive a fork: the process that serves makes them.
     authorize(app, settings, platform.database)
+    limits.install(app, settings)
+    seats.install(app, settings)
     routes(app)
     cli.install(app)
     if settings.trusted_proxies:
@@ -67,6 +74,7 @@ def configure(app: Flask, settings: Settings) -> None:
         API_TITLE="Rate Platform",
         API_VERSION=openapi.VERSION,
         OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={"info": {"description": openapi.INTRODUCTION}},
     )
     # A doubled slash is another path. Redirects would be the only answers that are neither success nor problem.
     app.url_map.merge_slashes = False
@@ -89,6 +97,8 @@ def routes(app: Flask) -> None:
     """Add every route. Raises guard.Unguarded."""
     api = openapi.Api(app)
     openapi.describe_access(api)
-    for blueprint in (validation, reference, rulesets, drafts, trials, comparisons, tokens, oauth, health, description):
+    asked = (validation, events, history)
+    written = (reference, rulesets, drafts, trials, comparisons, audit)
+    for blueprint in (*asked, *written, tokens, oauth, health, description, docs):
         api.register_blueprint(blueprint)
     guard.verify(app)

@@ -10,12 +10,13 @@ from uuid import UUID
 
 import structlog
 from dramatiq import BrokerConnectionError, Message
+from sqlalchemy import Connection
 
 from app import messages
 from app.database import Database
-from app.errors import DatabaseAway
+from app.errors import DatabaseAway, RequestNotFound
 from app.groups import Groups
-from app.models import requests
+from app.models import idempotency, requests, standings
 from app.models.standings import Standing
 from app.outbox import Outbox
 from app.rulebook import Rulebook
@@ -58,10 +59,40 @@ class Intake:
             DatabaseAway: nothing was stored.
         """
         ref = self._rulebook.named(self._database, ruleset)
+        row = requests.New(request_id, client_id, source, ref, items, autofix)
         with span("commit"):
-            created_at = self._commits.do(requests.New(request_id, client_id, source, ref, items, autofix))
+            created_at = self._commits.do(row)
         self.send(request_id)
-        return Standing(request_id, client_id, requests.State.PENDING, ref, source, created_at)
+        return pending(row, created_at)
+
+    def accept_once(
+        self,
+        key: idempotency.Key,
+        request_id: UUID,
+        *,
+        client_id: UUID,
+        source: str,
+        ruleset: str,
+        items: Sequence[Any],
+        autofix: requests.Autofix | None = None,
+    ) -> Standing:
+        """Return where the request is that the key stands for: this one, accepted, or the one that came first.
+
+        Key and row are committed in one transaction, so this one is not committed in a group.
+
+        Raises, besides what `accept` does:
+            IdempotencyKeyBusy, IdempotencyKeyReused: nothing was stored.
+            RequestNotFound: the one that came first is not in the ledger any more.
+        """
+        with span("commit"), self._database.transaction() as session:
+            made_id = idempotency.claim(session, key, request_id)
+            if made_id != request_id:
+                return _first(session.connection(), made_id, client_id)
+            ref = self._rulebook.resolve(session, ruleset)
+            row = requests.New(request_id, client_id, source, ref, items, autofix)
+            created_at = requests.add(session.connection(), [row])[request_id]
+        self.send(request_id)
+        return pending(row, created_at)
 
     def send(self, request_id: UUID) -> None:
         """Send the request's message; when Redis is away the row waits for `app.rescue`."""
@@ -89,3 +120,15 @@ class Intake:
             sent = {message.message_id for message in error.sent}
             return [None if message.message_id in sent else error for message in group]
         return [None] * len(group)
+
+
+def pending(row: requests.New, created_at: datetime) -> Standing:
+    """Return where a request is that has just been committed."""
+    return Standing(row.id, row.client_id, requests.State.PENDING, row.ruleset, row.source, created_at)
+
+
+def _first(connection: Connection, request_id: UUID, client_id: UUID) -> Standing:
+    standing = standings.read(connection, [request_id]).get(request_id)
+    if standing is None or standing.client_id != client_id:
+        raise RequestNotFound("There is no such request any more.")
+    return standing

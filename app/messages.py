@@ -9,7 +9,7 @@ from dramatiq import Message
 
 #: Single validations, for which somebody may be waiting.
 VALIDATION_REQUESTS = "validation_requests"
-#: The platform's own work: rescue, partitions.
+#: The platform's own work: rescue, partitions, what is kept for some days.
 UPKEEP = "upkeep"
 #: Chunks of comparisons, for which nobody waits: after everything else, and in a queue that can be paused alone.
 COMPARISONS = "comparisons"
@@ -23,6 +23,8 @@ COMPARE = "compare"
 RESCUE = "rescue"
 RESUME = "resume"
 MAKE_PARTITIONS = "make_partitions"
+FORGET_KEYS = "forget_keys"
+FORGET_COMPARISONS = "forget_comparisons"
 
 #: A tick of the clock that nobody took for this long is worth nothing: the next one has been sent.
 TICK_AGE_MS = 5_000
@@ -58,6 +60,16 @@ def resume() -> Message[None]:
 def make_partitions() -> Message[None]:
     """Return the message that has the months ahead made."""
     return _message(UPKEEP, MAKE_PARTITIONS)
+
+
+def forget_keys() -> Message[None]:
+    """Return the message that has old idempotency keys removed."""
+    return _message(UPKEEP, FORGET_KEYS)
+
+
+def forget_comparisons() -> Message[None]:
+    """Return the message that has old comparisons removed."""
+    return _message(UPKEEP, FORGET_COMPARISONS)
 
 
 def _message(queue: str, actor: str, *args: str | int, **options: str | int | None) -> Message[None]:

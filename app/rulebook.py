@@ -5,32 +5,32 @@ newest may change, so that is asked again, once a second at most for each name. 
 version is compiled anew when the table has a new one.
 """
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import reference
+from app.compiling import compiled
 from app.database import Database
 from app.errors import UnknownRuleSet
 from app.groups import Once
 from app.models import rulesets
 from app.models.rulesets import PublishedRuleSet
-from app.rules import RuleSet, catalogue, compile_rules
+from app.rules import RuleSet, catalogue
 from app.rules.catalogue import Texts
 from app.rules.ruleset import table_names
+from app.shelf import Shelf
 
 #: What is published or loaded is the newest everywhere after at most this long.
 NEWEST_FOR_S = 1.0
 #: After so long one of those who come asks; the others go by what is known until he has the answer.
 ASK_AFTER_S = NEWEST_FOR_S / 2
-#: Compiled rule sets kept; the one used longest ago goes first.
+#: Compiled rule sets kept, and as many texts.
 KEPT = 128
 
-#: A rule set's version, and the version of each table by the name that it gives it.
+#: A rule set's version, and the version of each table that it names.
 _Key = tuple[str, frozenset[tuple[str, int]]]
 
 
@@ -38,17 +38,15 @@ class Rulebook:
     """Rule sets by name and version, from the database and then from memory. Safe for threads."""
 
     def __init__(self) -> None:
-        self._compiled: OrderedDict[_Key, RuleSet] = OrderedDict()
+        self._compiled: Shelf[_Key, RuleSet] = Shelf(KEPT)
+        self._texts: Shelf[str, Texts] = Shelf(KEPT)
         #: The tables that each version names.
         self._tables: dict[str, frozenset[str]] = {}
         #: By kind and name: when it was asked, and the newest version.
         self._newest: dict[tuple[str, str], tuple[float, int]] = {}
-        #: The texts of each version's own rules.
-        self._texts: dict[str, Texts] = {}
         #: By kind and name: when the newest version is asked for again.
         self._ask_at: dict[tuple[str, str], float] = {}
         self._names: Once[str, str] = Once()
-        self._lock = threading.Lock()
 
     def resolve(self, session: Session, name: str) -> str:
         """Return the version to judge by: `name` itself when it says one (`fx_rate@1`), else the newest.
@@ -82,15 +80,16 @@ class Rulebook:
         return self._names.do(name, lambda: self._named(database, name))
 
     def texts(self, database: Database, ref: str) -> Texts:
-        """Return the texts of the rules of exactly this version. Raises UnknownRuleSet, DatabaseAway."""
-        known = self._texts.get(ref)
-        if known is None:
+        """Return the texts of the rules of exactly this version, which need not be compiled.
+
+        Raises UnknownRuleSet, DatabaseAway.
+        """
+
+        def read() -> Texts:
             with database.autocommit() as session:
-                known = catalogue.texts(self._definition(session, ref))
-            if len(self._texts) >= KEPT:
-                self._texts.clear()
-            self._texts[ref] = known
-        return known
+                return catalogue.texts(self._definition(session, ref))
+
+        return self._texts.get(ref, read)
 
     def get(self, session: Session, ref: str) -> RuleSet:
         """Return the rule set of exactly this version, compiled with the tables that it names as they are now.
@@ -100,30 +99,15 @@ class Rulebook:
         sources = self._tables.get(ref)
         if sources is None:
             sources = table_names(self._definition(session, ref))
-        versions = {source: self._version(session, source) for source in sources}
-        key = (ref, frozenset((source, version) for source, version in versions.items() if version is not None))
-        with self._lock:
-            compiled = self._compiled.get(key)
-            if compiled:
-                self._compiled.move_to_end(key)
-                return compiled
-        # Not under the lock: it takes a while, and done twice it does no harm.
-        compiled = self._compile(session, key)
-        with self._lock:
-            self._compiled[key] = compiled
-            while len(self._compiled) > KEPT:
-                self._compiled.popitem(last=False)
-        return compiled
+        versions = ((source.partition("@")[0], self._version(session, source)) for source in sources)
+        pins = {name: version for name, version in versions if version is not None}
+        return self._compiled.get(
+            (ref, frozenset(pins.items())), lambda: compiled(session, self._definition(session, ref), pins)
+        )
 
     def _named(self, database: Database, name: str) -> str:
         with database.autocommit() as session:
             return self.resolve(session, name)
-
-    def _compile(self, session: Session, key: _Key) -> RuleSet:
-        ref, tables = key
-        named = [(source.partition("@")[0], version) for source, version in tables]
-        codes = {f"{name}@{version}": reference.codes(session, name, version) for name, version in named}
-        return compile_rules(self._definition(session, ref), codes)
 
     def _definition(self, session: Session, ref: str) -> Mapping[str, object]:
         name, _, version = ref.partition("@")

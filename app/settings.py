@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, get_args
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Switch = Literal["on", "off"]
 
 #: Variables that a platform sets under its own names; everything else is `RATE_` + the field's name.
 PLATFORM_NAMES = {
@@ -56,6 +57,20 @@ class Settings:
     max_depth: int = 32
     #: The longest a long poll may wait; Heroku cuts a silent request at 30 s.
     max_wait_s: int = 25
+    #: How long an idempotency key stands for what was made for it.
+    idempotency_keys_kept_h: int = 24
+    #: Origins of pages and browser extensions that may call, with spaces or commas between. Without, none may.
+    cors_origins: str = ""
+    #: How many requests a client may make in a second, on average, of one process; each item after the first counts as
+    #: one more. And how many all clients together: what one client may is better far below. 0: any number.
+    client_requests_per_s: int = 2_000
+    process_requests_per_s: int = 5_000
+    #: Whether answers tell in `RateLimit` and `RateLimit-Policy` what is left (a draft of the IETF).
+    rate_limit_headers: Switch = "on"
+    #: How many requests may wait for an answer at a time, of one client and of all, in one process. The process takes
+    #: 10,000 connections (ops/gunicorn.py): some are to be left for those who do not wait.
+    client_waiters: int = 5_000
+    process_waiters: int = 9_000
     #: Proxies in front of the web process whose `X-Forwarded-*` headers may be believed.
     trusted_proxies: int = 0
 
@@ -82,6 +97,8 @@ class Settings:
 
     #: Months of partitions that are made ahead of the present one.
     partition_months_ahead: int = 3
+    #: Days that a comparison is kept after its end.
+    comparison_days: int = 30
 
     log_format: LogFormat = "json"
     log_level: LogLevel = "info"

@@ -63,7 +63,8 @@ def _fail(error: Exception, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m broker", description=_ABOUT)
-    parser.add_argument("--url", required=True, help="redis://, rediss:// or unix:// (the environment is not read)")
+    schemes = "redis, rediss (TLS), unix, redis+sentinel or redis+cluster"
+    parser.add_argument("--url", required=True, help=f"the server's: {schemes} (the environment is not read)")
     parser.add_argument("--namespace", default="", help="the broker's namespace")
     parser.add_argument("--json", action="store_true", help="JSON at a terminal too")
     shared = argparse.ArgumentParser(add_help=False)
@@ -90,9 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     _filtered(_paged(command(dead, "list", commands.dead_list)))
     command(dead, "show", commands.dead_show).add_argument("id", metavar="ID")
     replay = _filtered(_chosen(command(dead, "replay", commands.dead_replay)))
-    replay.add_argument("--rate", type=_rate, metavar="N", help="at most so many a second")
+    replay.add_argument("--rate", type=_positive, metavar="N", help="at most so many a second")
     purge = _chosen(command(dead, "purge", commands.dead_purge))
-    purge.add_argument("--older-than", type=float, metavar="HOURS", help="those that died longer ago")
+    purge.add_argument("--older-than", type=_positive, metavar="HOURS", help="those that died longer ago")
     return parser
 
 
@@ -119,11 +120,14 @@ def _sure(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _rate(text: str) -> float:
-    rate = float(text)
-    if not 0 < rate < float("inf"):
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return rate
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number above 0")
+    return number
 
 
 if __name__ == "__main__":

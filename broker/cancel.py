@@ -150,11 +150,16 @@ class CancelRunning(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """The message cannot be interrupted any more."""
-        self._ended(message)
+        entry_id = getattr(message, "entry_id", b"")
+        try:
+            with self._lock:
+                self._running.pop(entry_id, None)
+            # What was raised in this thread before the lock was ours must not meet the next message.
+            _breathe()
+        except Cancelled:
+            self._running.pop(entry_id, None)
 
-    def after_skip_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
-        """The message cannot be interrupted any more."""
-        self._ended(message)
+    after_skip_message = after_process_message
 
     def interrupt(self, message: StreamMessage) -> None:
         """The thread that runs the message, if one does, has been told. Its exception is an expected one."""
@@ -173,16 +178,6 @@ class CancelRunning(Middleware):
         greenlet = self._running.get(message.entry_id)
         if greenlet is not None:
             greenlet.throw(Cancelled)
-
-    def _ended(self, message: MessageProxy) -> None:
-        entry_id = getattr(message, "entry_id", b"")
-        try:
-            with self._lock:
-                self._running.pop(entry_id, None)
-            # What was raised in this thread before the lock was ours must not meet the next message.
-            _breathe()
-        except Cancelled:
-            self._running.pop(entry_id, None)
 
 
 def _breathe() -> None:

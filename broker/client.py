@@ -216,7 +216,7 @@ def _clustered(options: dict[str, Any]) -> dict[str, Any]:
 # Connections that do not stay with a server which was demoted.
 
 
-class _Fresh:
+class Fresh:
     """Ends with the first reply that says "not the master": the next one asks Sentinel, or DNS, where that is."""
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
@@ -228,14 +228,48 @@ class _Fresh:
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc]  # mixed into redis-py's connections
         except ResponseError as error:
-            if isinstance(error, _NOT_MASTER_CLASSES) or _NOT_MASTER_TEXT.search(str(error)):
-                self.disconnect()  # type: ignore[attr-defined]  # mixed into redis-py's connections
+            self._heed(error)
             raise
+
+    def post(self: Any, packed: list[bytes]) -> None:
+        """A packed command is on its way, without what redis-py asks itself before each of them.
+
+        Raises redis-py's errors: the caller disconnects.
+        """
+        if not self._sock:
+            self.connect_check_health(check_health=False)
+        try:
+            for part in packed:
+                self._sock.sendall(part)
+        except OSError as error:
+            raise self._translated(error) from error
+
+    def answer(self: Any) -> Any:
+        """Return the reply to what was posted.
+
+        Raises redis-py's errors. After any but a ResponseError the reply may still come: the caller disconnects.
+        """
+        try:
+            reply = self._parser.read_response()
+        except OSError as error:
+            raise self._translated(error) from error
+        if isinstance(reply, ResponseError):
+            self._heed(reply)
+            raise reply
+        return reply
+
+    def _translated(self: Any, error: OSError) -> redis.RedisError:
+        kind = redis.TimeoutError if isinstance(error, TimeoutError) else redis.ConnectionError
+        return kind(f"{self._host_error()}: {error}")
+
+    def _heed(self, error: ResponseError) -> None:
+        if isinstance(error, _NOT_MASTER_CLASSES) or _NOT_MASTER_TEXT.search(str(error)):
+            self.disconnect()  # type: ignore[attr-defined]  # mixed into redis-py's connections
 
 
 @functools.cache
 def _mixed(kind: type) -> type:
-    return kind if issubclass(kind, _Fresh) else type(kind.__name__, (_Fresh, kind), {})
+    return kind if issubclass(kind, Fresh) else type(kind.__name__, (Fresh, kind), {})
 
 
 def _fresh(client: redis.Redis) -> redis.Redis:

@@ -102,8 +102,11 @@ def dead_list(desk: Desk, arguments: argparse.Namespace) -> Shown:
     """Show dead letters of a queue."""
     queue = desk.know(arguments.queue)
     page = desk.letters.dead(queue, arguments.cursor, arguments.limit, actor=arguments.actor, reason=arguments.reason)
-    headings = ("ID", "REASON", "ACTOR", "MESSAGE ID", "RETRIES", "ERROR")
-    rows = [(one.id, one.reason, one.actor, one.message_id, one.retries, one.error) for one in page.items]
+    headings = ("ID", "DIED", "REASON", "ACTOR", "MESSAGE ID", "RETRIES", "ERROR")
+    rows = [
+        (one.id, tables.moment(one.died_ms), one.reason, one.actor, one.message_id, one.retries, one.error)
+        for one in page.items
+    ]
     return _page(page, [_letter(one) for one in page.items], tables.table(headings, rows))
 
 
@@ -113,14 +116,17 @@ def dead_show(desk: Desk, arguments: argparse.Namespace) -> Shown:
     if letter is None:
         raise Refused(f"no dead letter of {arguments.queue} has the id {tables.plain(arguments.id)}")
     shown = _letter(letter) | {"traceback": letter.traceback, "raw": letter.raw.decode("utf-8", "backslashreplace")}
-    heads = [f"{name:<12} {tables.plain(value)}" for name, value in shown.items() if name != "traceback"]
+    times = {"enqueued": tables.moment(letter.enqueued_ms), "died": tables.moment(letter.died_ms)}
+    read = {name: value for name, value in shown.items() if name not in ("traceback", "enqueued_ms", "died_ms", "raw")}
+    heads = [f"{name:<12} {tables.plain(value)}" for name, value in (read | times | {"raw": shown["raw"]}).items()]
     return Shown(shown, "\n".join([*heads, "", tables.lines(letter.traceback)]).rstrip())
 
 
 def dead_replay(desk: Desk, arguments: argparse.Namespace) -> Shown:
     """Put dead letters back on their queue."""
     queue, letters = desk.know(arguments.queue), desk.letters
-    _selected(arguments, arguments.all or arguments.actor or arguments.reason)
+    if bool(arguments.ids) == bool(arguments.all or arguments.actor or arguments.reason):
+        raise Refused("name either letters by their ids, or --all, --actor or --reason", 2)
     if arguments.ids:
         number = letters.replay(queue, arguments.ids, rate_per_s=arguments.rate)
     else:
@@ -133,9 +139,11 @@ def dead_replay(desk: Desk, arguments: argparse.Namespace) -> Shown:
 def dead_purge(desk: Desk, arguments: argparse.Namespace) -> Shown:
     """Delete dead letters for good."""
     queue, letters = desk.know(arguments.queue), desk.letters
-    _selected(arguments, arguments.all or arguments.older_than is not None)
+    if sum(map(bool, (arguments.ids, arguments.all, arguments.older_than))) != 1:
+        raise Refused("name either letters by their ids, or --all, or --older-than HOURS", 2)
     if arguments.ids:
-        desk.confirm(f"{len(arguments.ids)} dead letters of {queue} will be deleted for good.")
+        which = "1 dead letter" if len(arguments.ids) == 1 else f"{len(arguments.ids)} dead letters"
+        desk.confirm(f"{which} of {queue} will be deleted for good.")
         number = letters.purge(queue, arguments.ids)
     elif arguments.older_than is not None:
         desk.confirm(f"Dead letters of {queue} older than {arguments.older_than:g} hours will be deleted for good.")
@@ -167,11 +175,6 @@ def cancel(desk: Desk, arguments: argparse.Namespace) -> Shown:
         raise Refused(f"no message {tables.plain(message_id)} is in {tables.plain(queue)}")
     shown = {"queue": queue, "message_id": message_id, "was": str(state)}
     return Shown(shown, f"{tables.plain(message_id)} is cancelled; it was {state}")
-
-
-def _selected(arguments: argparse.Namespace, filtered: object) -> None:
-    if bool(arguments.ids) == bool(filtered):
-        raise Refused("name either letters, by their ids, or --all of them", 2)
 
 
 def _page(page: Page[Any], items: list[dict[str, Any]], text: str) -> Shown:

@@ -6,8 +6,6 @@ is listening again within seconds and the log has two lines in place of one ever
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import random
 import time
@@ -15,12 +13,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
-from dramatiq.encoder import JSONEncoder
 from dramatiq.errors import ActorNotFound, BrokerConnectionError
-from dramatiq.message import Message, get_encoder
 
 from broker import client, dead, scripts
-from broker.calls import call
+from broker.calls import ask, call
+from broker.codec import decode
 from broker.delays import LOOK_MS, park_ms, waiting_id
 from broker.errors import is_missing, translated
 from broker.holding import Holding
@@ -50,12 +47,6 @@ _STRANDED = 100_000
 
 #: An entry to be admitted: its name, its fields and values, and the starts counted so far, or None.
 Entry = tuple[bytes, RawEntry, bytes | None]
-
-_SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # theirs, undeclared
-_FIELDS = {field.name for field in dataclasses.fields(Message)}
-
-#: What the parts of a message have to be.
-_KINDS = {"queue_name": str, "actor_name": str, "message_id": str, "kwargs": dict, "options": dict}
 
 #: Time between sweeps, as a share of the lease: recovery takes a lease and a sweep.
 _SWEEP_SHARE = 2 / 3
@@ -202,8 +193,8 @@ class StreamConsumer(Consumer):
                     *("XREADGROUP", "GROUP", GROUP, self.turns.consumer, "COUNT", count, "BLOCK", block_ms),
                     *("STREAMS", *self.holding.keys.lanes, ">", ">", ">"),
                 )
-                # It may have been paused while this call was waiting.
-                paused = bool(reply) and bool(call(self.holding.client, "EXISTS", self.holding.keys.paused))
+                came = self._named(reply or [])
+                messages, paused = self._heard(came[:room]) if came else ([], False)
         except BrokerConnectionError:
             self.holding.suspect = True
             raise
@@ -213,36 +204,48 @@ class StreamConsumer(Consumer):
             self._look_at = 0.0
             return
         self.turns.outage.over()
-        if reply:
-            self._heard(reply, count, 0 if paused else room)
-
-    def _heard(self, reply: list[Any], count: int, room: int) -> None:
-        """Admit what came while listening, as far as there is room for it, and hand back the rest."""
-        came = [
-            (self._marks.get(stream, b"") + entry_id, _texts(fields), None)
-            for stream, entries in reply
-            for entry_id, fields in entries
-        ]
-        if len(came) > room:
-            # The lanes come with the most urgent first.
-            self.turns.hand_back(self.holding, [name for name, _, _ in came[room:]])
-        if not room:
+        # The lanes come with the most urgent first.
+        excess = [name for name, _, _ in came[room:]]
+        if paused:
+            excess = [message.entry_id for message in messages] + excess
+        if excess:
+            self.turns.hand_back(self.holding, excess)
+        if paused:
             self._pause()
             return
         if len(came) >= count:
             # There may be more.
             self._look_at = 0.0
-        self._courteous = self._admit(came[:room]) > 0
+        self._courteous = bool(messages)
+        self.holding.admit(messages)
+
+    def _named(self, reply: list[Any]) -> list[Entry]:
+        return [
+            (self._marks.get(stream, b"") + entry_id, _texts(fields), None)
+            for stream, entries in reply
+            for entry_id, fields in entries
+        ]
+
+    def _heard(self, entries: list[Entry]) -> tuple[list[StreamMessage], bool]:
+        """Return what is for a worker of entries that came while listening, and whether the queue is paused by now."""
+        paused = ask(self.holding.client, "EXISTS", self.holding.keys.paused)
+        try:
+            # Redis looks meanwhile.
+            messages = self._messages(entries)
+        finally:
+            answer = paused()
+        return messages, bool(answer)
 
     def _admit(self, entries: Iterable[Entry]) -> int:
-        """Make messages of entries, and hold those that are for a worker; the others are dealt with.
-
-        Return how many are held.
-        """
-        now = time.monotonic()
-        messages = [message for entry in entries if (message := self._message(*entry, now)) is not None]
+        """Hold what is for a worker of the entries, and return how many that are."""
+        messages = self._messages(entries)
         self.holding.admit(messages)
         return len(messages)
+
+    def _messages(self, entries: Iterable[Entry]) -> list[StreamMessage]:
+        """Return messages made of those entries that are for a worker; the others are dealt with."""
+        now = time.monotonic()
+        return [message for entry in entries if (message := self._message(*entry, now)) is not None]
 
     def _message(self, entry_id: bytes, texts: RawEntry, starts: bytes | None, now: float) -> StreamMessage | None:
         parked_ms = None
@@ -256,7 +259,7 @@ class StreamConsumer(Consumer):
                 return None
             body, parked_ms = fields.get(MESSAGE, b""), _number(fields.get(PARKED))
         try:
-            message = _plain(body) or _decode(body)
+            message = decode(body)
         except Exception as error:
             self._bury_undecodable(entry_id, error)
             return None
@@ -344,6 +347,8 @@ class StreamConsumer(Consumer):
         cause = error.__cause__ or error
         letter = dead.DeadLetter(dead.UNDECODABLE, error=f"{type(cause).__name__}: {cause}", queue=self.holding.queue)
         self.holding.add(Settlement(entry_id, letter=letter))
+        # Hooks of Dramatiq's would want a message. This one is the library's own.
+        self.broker.emit_after("undecodable", self.holding.queue)
 
     def _park(self, message: StreamMessage) -> None:
         """Offer a message for an unknown actor again later: a worker that knows it may be about to start."""
@@ -397,35 +402,6 @@ class StreamConsumer(Consumer):
 def _texts(fields: list[bytes] | dict[bytes, bytes]) -> list[bytes]:
     # A cluster's client makes dicts of them.
     return [text for pair in fields.items() for text in pair] if isinstance(fields, dict) else fields
-
-
-def _decode(body: bytes) -> Message[Any]:
-    message: Message[Any] = Message.decode(body)
-    # Dramatiq takes any JSON for these, and then fails where nobody can settle the message.
-    for name, kind in _KINDS.items():
-        if not isinstance(getattr(message, name), kind):
-            raise TypeError(f"{name} is no {kind.__name__}")
-    return message
-
-
-def _plain(body: bytes) -> Message[Any] | None:
-    """Return the message if it is as Dramatiq's JSON encoder makes it, else None. Half the price of decoding it."""
-    if type(get_encoder()) is not JSONEncoder:
-        return None
-    try:
-        fields, end = _SCAN(text := body.decode(), 0)
-    except (ValueError, StopIteration):
-        return None
-    if end != len(text) or type(fields) is not dict or fields.keys() != _FIELDS or type(fields["args"]) is not list:
-        return None
-    for name, kind in _KINDS.items():
-        if type(fields[name]) is not kind:
-            return None
-    fields["args"] = tuple(fields["args"])
-    message: Message[Any] = object.__new__(Message)
-    # What a frozen dataclass would do field by field.
-    message.__dict__.update(fields)
-    return message
 
 
 def _number(text: bytes | None) -> int | None:

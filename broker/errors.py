@@ -8,8 +8,7 @@ and inside a script Redis 6.2 hides the kind in the text. So both, class and tex
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import redis.exceptions as redis_errors
 from dramatiq.errors import BrokerConnectionError, ConnectionClosed, ConnectionFailed
@@ -43,16 +42,19 @@ def translate(error: Exception) -> BrokerConnectionError | None:
     return None
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class translated:
     """Raise Dramatiq's error in place of Redis's, where trying again may help."""
-    try:
-        yield
-    except (redis_errors.RedisError, redis_errors.RedisClusterException) as error:
-        replacement = translate(error)
-        if replacement is None:
-            raise
-        raise replacement from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(error, redis_errors.RedisError | redis_errors.RedisClusterException):
+            replacement = translate(error)
+            if replacement is not None:
+                raise replacement from error
 
 
 def is_missing(error: Exception) -> bool:

@@ -29,6 +29,7 @@ WAKE = b"w"
 URGENT = "u"
 DEFAULT = ""
 BULK = "b"
+_MARKS = {mark.encode(): mark for mark in (URGENT, BULK)}
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,7 @@ def lane_mark(priority: object) -> str:
 
 def mark_of(name: bytes) -> str:
     """Return the mark of the lane of an entry, by the entry's name."""
-    mark = name[:1].decode()
-    return mark if mark in (URGENT, BULK) else DEFAULT
+    return _MARKS.get(name[:1], DEFAULT)
 
 
 def queue(namespace: str, name: str) -> Keys:

@@ -141,6 +141,10 @@ class Monitor(Middleware):
         if run is not None:
             self._note(message, CANCELLED if cancelled else DEAD, run)
 
+    def after_undecodable(self, broker: dramatiq.Broker, queue_name: str) -> None:
+        """That an entry of the queue is no message, and dead, is counted for the actor "": nobody knows its own."""
+        self._add(broker, queue_name, f"{DEAD} ")
+
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """All that was noted is written, if Redis is there."""
         self.flush()
@@ -148,8 +152,11 @@ class Monitor(Middleware):
     # Notes.
 
     def _count(self, broker: Any, message: Any, event: str) -> None:
+        self._add(broker, str(message.queue_name), f"{event} {message.actor_name}")
+
+    def _add(self, broker: Any, queue_name: str, event: str) -> None:
         self._adopt(broker)
-        name = (str(message.queue_name), int(time.time()) // 60, f"{event} {message.actor_name}")
+        name = (queue_name, int(time.time()) // 60, event)
         with self._lock:
             if name in self._counts or len(self._counts) < _MAX_COUNTS:
                 self._counts[name] += 1

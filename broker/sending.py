@@ -6,15 +6,12 @@ and the claims of unique messages and the depth of the queue are looked at in th
 
 from __future__ import annotations
 
-import json
-import json.encoder
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dramatiq.encoder import JSONEncoder
 from dramatiq.errors import BrokerConnectionError, ConnectionClosed
-from dramatiq.message import Message, get_encoder
+from dramatiq.message import Message
 from redis.exceptions import ResponseError
 
 from broker import delays, scripts
@@ -27,14 +24,6 @@ FULL = b"FULL"
 #: One script takes no more messages than this, nor, but for the last of them, more bytes.
 CHUNK = 500
 CHUNK_BYTES = 1024 * 1024
-
-_JSON = json.JSONEncoder(separators=(",", ":"))
-# The json module makes its encoder in C anew for each call, which takes longer than encoding. This one is kept. It
-# looks for no circles, which so end in a RecursionError.
-_C_MAKE: Any = getattr(json.encoder, "c_make_encoder", None)
-_C_JSON: Any = _C_MAKE and _C_MAKE(
-    None, _JSON.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
-)
 
 
 class Interrupted(ConnectionClosed):
@@ -85,23 +74,6 @@ class Placed:
     refusal: QueueFull | ResponseError | None = None
     #: The ids of messages that hold the claims of parcels, which were not sent therefore, by their number from 0.
     twins: dict[int, str] = field(default_factory=dict)
-
-
-def encode(message: Message[Any]) -> bytes:
-    """Return what `message.encode()` returns, sooner if the encoder is Dramatiq's for JSON."""
-    if type(get_encoder()) is not JSONEncoder:
-        return message.encode()
-    fields = {
-        "queue_name": message.queue_name,
-        "actor_name": message.actor_name,
-        "args": message.args,
-        "kwargs": message.kwargs,
-        "options": message.options,
-        "message_id": message.message_id,
-        "message_timestamp": message.message_timestamp,
-    }
-    text: str = "".join(_C_JSON(fields, 0)) if _C_JSON else _JSON.encode(fields)
-    return text.encode()
 
 
 def place(client: Any, keys: Keys, parcels: list[Parcel], depth: int | None) -> Placed:

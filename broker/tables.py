@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 
 #: No cell is wider than this; the rest is cut.
@@ -46,6 +47,17 @@ def age(ms: float | None) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit}{seconds % size // next_size}{next_unit}"
     return f"{seconds}s"
+
+
+def moment(ms: int) -> str:
+    """Return a time in ms since 1970 to the second, in UTC: 2026-11-23T13:00:05Z; a dash for 0."""
+    if not ms:
+        return "-"
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OSError, OverflowError, ValueError):
+        # Anybody may have written it.
+        return str(ms)
 
 
 def _cut(text: str) -> str:

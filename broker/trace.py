@@ -104,9 +104,7 @@ class TraceContext(Middleware):
         """There is no current trace."""
         _current.set(None)
 
-    def after_skip_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
-        """There is no current trace."""
-        _current.set(None)
+    after_skip_message = after_process_message
 
 
 def _parsed(traceparent: object, tracestate: object) -> Trace | None:

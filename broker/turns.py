@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from broker import scripts
 from broker.delays import LOOK_MS
 from broker.errors import translated
 from broker.holding import Holding
-from broker.keys import GROUP, SHELF
+from broker.keys import BULK, DEFAULT, GROUP, SHELF, URGENT, mark_of
 from broker.message import Settlement
 from broker.outage import Outage
 
@@ -107,12 +108,14 @@ class Turns:
 
     def _take(self, holding: Holding, want: int, *, wake_ms: int) -> Turn:
         batch = holding.take()
-        plain = [one.entry_id for one in batch if one.plain]
+        lanes, others = _sorted(batch)
         now = time.monotonic()
         alive_ms = self.lease_ms if now - holding.alive_at > self.lease_ms / 1000 * ALIVE_SHARE else 0
         arguments: list[scripts.Text] = [GROUP, self.consumer, SHELF, want, wake_ms]
-        arguments += [self.dead_max_age_ms, self.dead_max_number, self.dead_max_bytes, alive_ms, len(plain), *plain]
-        others = [one for one in batch if not one.plain]
+        arguments += [self.dead_max_age_ms, self.dead_max_number, self.dead_max_bytes, alive_ms]
+        arguments += [len(plain) for plain in lanes.values()]
+        for mark, plain in lanes.items():
+            arguments += [one.entry_id[len(mark) :] for one in plain]
         for settlement in others:
             arguments += settlement.arguments()
         try:
@@ -123,17 +126,16 @@ class Turns:
                 settlement.doubtful = True
             holding.put_back(batch)
             raise
-        now_ms, due_ms, outcomes, new, retaken, paused = reply
+        now_ms, due_ms, unsettled, new, retaken, paused = reply
         self.outage.over()
         if alive_ms:
             holding.alive_at = now
         holding.clock_ms = now_ms - time.monotonic() * 1000
         holding.done(batch)
-        if outcomes.count(1) == len(batch):
-            return Turn(due_ms if due_ms >= 0 else None, new, retaken, bool(paused))
-        for settlement, outcome in zip([*(one for one in batch if one.plain), *others], outcomes, strict=True):
-            if outcome != 1:
-                self._unsettled(holding, settlement, outcome)
+        if unsettled:
+            ordered = [*itertools.chain(*lanes.values()), *others]
+            for number, outcome in zip(unsettled[::2], unsettled[1::2], strict=True):
+                self._unsettled(holding, ordered[number - 1], outcome)
         return Turn(due_ms if due_ms >= 0 else None, new, retaken, bool(paused))
 
     def _unsettled(self, holding: Holding, settlement: Settlement, outcome: int | bytes) -> None:
@@ -147,3 +149,12 @@ class Turns:
                 settlement.entry_id,
                 holding.queue,
             )
+
+
+def _sorted(batch: list[Settlement]) -> tuple[dict[str, list[Settlement]], list[Settlement]]:
+    """Return the plain ones by lanes, the most urgent first, and the others."""
+    lanes: dict[str, list[Settlement]] = {URGENT: [], DEFAULT: [], BULK: []}
+    others: list[Settlement] = []
+    for one in batch:
+        (lanes[mark_of(one.entry_id)] if one.plain else others).append(one)
+    return lanes, others

@@ -12,6 +12,7 @@ from app.models import (  # noqa: F401 - so that Base knows their tables
     audit,
     comparisons,
     findings,
+    idempotency,
     reference,
     requests,
     responses,

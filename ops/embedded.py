@@ -104,6 +104,11 @@ class Server(ABC):
         """The server was cut off by SIGKILL and wrote nothing more. Does nothing when it is not running."""
         self._end(signal.SIGKILL)
 
+    def tell(self, number: signal.Signals) -> None:
+        """The server got a signal, if it runs."""
+        if self._child and self.pid:
+            self._child.send_signal(number)
+
     def restart(self) -> None:
         """The server was stopped and answers again, on the same port and data. Raises ServerFailed."""
         self.stop()
@@ -247,12 +252,15 @@ class RedisServer(Server):
         return [str(self._binary), *door, *keep, *self._args]
 
     def _answers(self, port: int) -> bool:
-        with redis.Redis(port=port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+        with self._client(port) as client:
             try:
                 ours = client.info("server")["process_id"] == self.pid
                 return ours and bool(client.ping())  # refused while it still reads its file
             except redis.RedisError:
                 return False
+
+    def _client(self, port: int) -> redis.Redis:
+        return redis.Redis(port=port, socket_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
 def free_ports() -> Iterator[int]:

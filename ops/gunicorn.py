@@ -18,7 +18,7 @@ from gunicorn.workers.base import Worker
 #: Where the processes of one gunicorn add up their metrics; prometheus_client reads it.
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
-worker_class = "gevent"
+worker_class = "ops.unreadable.Worker"
 #: Each long poll holds one.
 worker_connections = 10_000
 

@@ -21,6 +21,7 @@ import httpx
 from ops import formation, leash, run, sample_run, samples
 from ops.embedded import PostgresServer, RedisServer, Server, ServerFailed
 from ops.formation import Formation
+from ops.samples import Sample
 from ops.venv import ROOT, say
 
 READY_S = 60.0
@@ -33,6 +34,7 @@ SCOPES = (
     "rulesets:read",
     "reference:write",
     "reference:read",
+    "audit:read",
     "metrics:read",
     "status:read",
 )
@@ -49,12 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Return the exit code: 0 when every sample was answered as expected."""
     parser = argparse.ArgumentParser(prog="ops/up", description="Run the whole platform on this machine.")
     parser.add_argument("--once", action="store_true", help="stop after the samples, instead of serving until Ctrl-C")
-    once = parser.parse_args(argv).once
+    parser.add_argument("--samples", type=int, metavar="N", help="put about N of the samples through, not all of them")
+    options = parser.parse_args(argv)
     # As an exception, so that what was started is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         with ExitStack() as stack:
-            return up(stack, once=once)
+            return up(stack, once=options.once, amount=options.samples)
     except (Failed, ServerFailed, run.NoPlace) as error:
         print(f"ops/up: {error}", file=sys.stderr)
         return 1
@@ -62,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
-def up(stack: ExitStack, *, once: bool) -> int:
+def up(stack: ExitStack, *, once: bool, amount: int | None) -> int:
     """Start everything, one step after the other, and run it; what was started ends with the stack."""
     folder = stack.enter_context(run.folder(ROOT / ".local"))
     port = stack.enter_context(run.port(wanted_port()))
@@ -73,7 +76,13 @@ def up(stack: ExitStack, *, once: bool) -> int:
         env["REDIS_URL"] = start(stack, RedisServer(folder / "redis"))
     commands = formation.read(ROOT / "Procfile")
     release(commands.pop("release"), env)
-    return Visit(commands, env, logs=folder / "log", url=f"http://127.0.0.1:{port}", once=once).run()
+    sheet = few(samples.load(), amount)
+    return Visit(commands, env, sheet, logs=folder / "log", url=f"http://127.0.0.1:{port}", once=once).run()
+
+
+def few(sheet: Sequence[Sample], amount: int | None) -> Sequence[Sample]:
+    """Return so many of the samples, of each part of the sheet as many as it has; all of them for None."""
+    return sheet if amount is None else sheet[:: max(1, len(sheet) // max(1, amount))]
 
 
 def wanted_port() -> int | None:
@@ -139,8 +148,18 @@ def shown(path: Path) -> str:
 class Visit:
     """A formation and its first visitor: a thread that waits for the web process and puts the samples through it."""
 
-    def __init__(self, commands: dict[str, str], env: dict[str, str], *, logs: Path, url: str, once: bool) -> None:
+    def __init__(
+        self,
+        commands: dict[str, str],
+        env: dict[str, str],
+        sheet: Sequence[Sample],
+        *,
+        logs: Path,
+        url: str,
+        once: bool,
+    ) -> None:
         self._env = env
+        self._sheet = sheet
         self._url = url
         self._once = once
         # A thread of its own, because honcho's loop handles signals and so must have the main one.
@@ -175,9 +194,8 @@ class Visit:
         """Return what was wrong with the answers, if anything."""
         token = development_token(self._env)  # takes its seconds while the web process takes its own
         self._wait_until_ready()
-        sheet = samples.load()
-        say(f"{self._url} is ready; putting {len(sheet)} samples through it")
-        answers = sample_run.run(self._url, token, sheet)
+        say(f"{self._url} is ready; putting {len(self._sheet)} samples through it")
+        answers = sample_run.run(self._url, token, self._sheet)
         print(*sample_run.report(answers), sep="\n", flush=True)
         wrong = sum(not each.is_right for each in answers)
         if not self._once:
@@ -186,13 +204,14 @@ class Visit:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{self._url}/readyz").status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                pass  # nobody listens yet
-            time.sleep(POLL_S)
+        with httpx.Client() as client:  # one for all, since to make one takes more time than to ask
+            while time.monotonic() < deadline:
+                try:
+                    if client.get(f"{self._url}/readyz").status_code == httpx.codes.OK:
+                        return
+                except httpx.TransportError:
+                    pass  # nobody listens yet
+                time.sleep(POLL_S)
         raise Failed(f"{self._url}/readyz did not become ready. {self._formation.log.last_words('web')}")
 
     def _invite(self, token: str) -> None:

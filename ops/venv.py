@@ -120,6 +120,9 @@ def main(argv: list[str]) -> None:
     """Become the environment's Python."""
     environment = Environment(ROOT / ".venv", ROOT / "requirements-dev.txt")
     environment.make()
+    # Containers like to set this. But nothing is compiled here yet, and each of the dozens of processes that a run
+    # starts would do it again, for seconds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.execv(environment.python, [str(environment.python), *argv])
 
 

@@ -22,6 +22,10 @@ RESCUE_EVERY_S = 1
 RESUME_EVERY_S = 5
 #: How often the months ahead are looked at; far more often than needed, because nothing works without them.
 PARTITIONS_EVERY_H = 6
+#: How often old idempotency keys are removed: none counts any more, they only take room.
+FORGET_KEYS_EVERY_H = 1
+#: How often comparisons that were kept long enough are removed.
+FORGET_COMPARISONS_EVERY_H = 1
 
 
 class Clock:
@@ -50,6 +54,10 @@ class Clock:
         scheduler.add_job(lambda: self.send(messages.resume()), "interval", seconds=RESUME_EVERY_S, **options)
         scheduler.add_job(
             lambda: self.send(messages.make_partitions()), "interval", hours=PARTITIONS_EVERY_H, **options
+        )
+        scheduler.add_job(lambda: self.send(messages.forget_keys()), "interval", hours=FORGET_KEYS_EVERY_H, **options)
+        scheduler.add_job(
+            lambda: self.send(messages.forget_comparisons()), "interval", hours=FORGET_COMPARISONS_EVERY_H, **options
         )
         scheduler.add_job(lambda: self.send(messages.make_partitions()))
         return scheduler

@@ -1,9 +1,12 @@
-"""The upkeep actors: rescue of stranded requests and comparisons, partitions of the months ahead."""
+"""The upkeep actors: rescue of stranded requests and comparisons, months ahead, end of old keys and comparisons."""
+
+from datetime import timedelta
 
 import dramatiq
 import structlog
 
 from app import comparison, messages, release
+from app.models import idempotency
 from app.platform import Platform
 from app.rescue import rescue
 from tasks.outages import patient
@@ -41,3 +44,21 @@ def declare(platform: Platform) -> None:
         with patient(), platform.database.transaction() as session:
             for name in release.make_partitions(session.connection(), platform.settings):
                 log.info("partition.made", partition=name)
+
+    @dramatiq.actor(broker=platform.broker, actor_name=messages.FORGET_KEYS, queue_name=messages.UPKEEP, priority=-1)
+    def forget_keys() -> None:
+        kept = timedelta(hours=platform.settings.idempotency_keys_kept_h)
+        with patient(), platform.database.autocommit() as session:
+            while forgotten := idempotency.forget(session, kept=kept):
+                log.info("idempotency_keys.forgotten", keys=forgotten)
+
+    @dramatiq.actor(
+        broker=platform.broker,
+        actor_name=messages.FORGET_COMPARISONS,
+        queue_name=messages.UPKEEP,
+        max_retries=0,
+        priority=-1,
+    )
+    def forget_comparisons() -> None:
+        if gone := comparison.forget(platform.database, days=platform.settings.comparison_days):
+            log.info("comparison.forgotten", comparisons=gone)

@@ -22,7 +22,7 @@ from app.settings import Settings, sqlalchemy_url
 from ops.embedded import PostgresServer, RedisServer
 from tasks import worker
 from tests.factories import issue_token
-from tests.processes import Clock, Web, Worker, environment
+from tests.processes import Clock, Web, Worker, environment, together
 
 # A slow machine is no reason for an example to fail.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -169,7 +169,8 @@ def web(web_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The whole platform in processes of its own, for tests that only use it."""
     folder = tmp_path_factory.mktemp("processes")
     env = environment(web_settings)
-    with Web(env, folder) as web, Worker(env, folder), Clock(env, folder):
+    web, worker, clock = Web(env, folder), Worker(env, folder), Clock(env, folder)
+    with together(web, worker, clock):
         yield web
 
 

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
 from honcho.environ import parse_procfile
 
 from app.settings import Settings
@@ -24,10 +26,16 @@ START_TIMEOUT_S = 60.0
 
 
 def wait_for(condition: Callable[[], bool], *, timeout_s: float = 30.0, what: str = "the condition") -> None:
-    """Return once the condition is true. Raises TimeoutError, naming what was waited for."""
+    """Return once the condition is true. Raises TimeoutError, naming what was waited for.
+
+    It must have been false when it was looked at after that time: a machine that stood still meanwhile proves nothing.
+    """
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        is_late = time.monotonic() > deadline
+        if condition():
+            return
+        if is_late:
             raise TimeoutError(f"{what} did not come true within {timeout_s:g} s")
         time.sleep(0.02)
 
@@ -40,8 +48,11 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     return {**os.environ, **ours, "PATH": path, **more}
 
 
-class Process:
-    """One process type of the Procfile, running. Ends with the test, also when that is killed."""
+class Process(ABC):
+    """One process type of the Procfile, started. Up inside of its `with`; ends with the test, also when that is killed.
+
+    To start takes seconds, so those that are needed at once are better made first, and then waited for by `together`.
+    """
 
     def __init__(self, name: str, env: Mapping[str, str], folder: Path) -> None:
         self.name = name
@@ -83,7 +94,12 @@ class Process:
             self.signal(signal.SIGTERM)
         return self._child.wait(timeout_s)
 
+    @abstractmethod
+    def is_up(self) -> bool:
+        """Return whether the process does what it is there for."""
+
     def __enter__(self) -> Self:
+        wait_for(self.is_up, timeout_s=START_TIMEOUT_S, what=f"the start of {self.name}")
         return self
 
     def __exit__(
@@ -94,6 +110,17 @@ class Process:
             sys.stderr.write(f"--- {self.name} said:\n{self.log.read_text(errors='replace')[-4000:]}\n")
 
 
+@contextmanager
+def together(*processes: Process) -> Iterator[None]:
+    """Have these processes be up inside of the block, and gone after it."""
+    with ExitStack() as stack:
+        for process in processes:
+            stack.push(process)
+        for process in processes:
+            process.__enter__()
+        yield
+
+
 class Web(Process):
     """A web process that answers at `url`."""
 
@@ -101,14 +128,14 @@ class Web(Process):
         self.port = next(free_ports())
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__("web", {**env, "PORT": str(self.port), "WEB_CONCURRENCY": "1"}, folder)
-        wait_for(self.is_ready, timeout_s=START_TIMEOUT_S, what="/readyz")
 
-    def is_ready(self) -> bool:
+    def is_up(self) -> bool:
         """Return whether the process takes requests."""
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
+        # A bare connection: this is asked over and over, and must not take the time from the process that starts.
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection, suppress(OSError, HTTPException):
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        return False
 
 
 class Worker(Process):
@@ -116,7 +143,10 @@ class Worker(Process):
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         super().__init__("worker", env, folder)
-        wait_for(lambda: self.says("ready for action"), timeout_s=START_TIMEOUT_S, what="the worker's start")
+
+    def is_up(self) -> bool:
+        """Return whether the process takes messages."""
+        return self.says("ready for action")
 
 
 class Clock(Process):
@@ -124,4 +154,7 @@ class Clock(Process):
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         super().__init__("clock", env, folder)
-        wait_for(lambda: self.says("clock.started"), timeout_s=START_TIMEOUT_S, what="the clock's start")
+
+    def is_up(self) -> bool:
+        """Return whether the process sends what is due."""
+        return self.says("clock.started")

@@ -15,7 +15,7 @@ from app.database import Database
 from app.settings import Settings
 from ops.embedded import RedisServer
 from tests.factories import issue_token
-from tests.processes import Clock, Web, Worker, environment, wait_for
+from tests.processes import Clock, Web, Worker, environment, together, wait_for
 from tests.proxy import Proxy
 
 ITEM = {"date": "2026-11-20", "base": "EUR", "quote": "USD", "rate": "1.0842", "source": "ECB"}
@@ -74,7 +74,8 @@ def test_a_worker_killed_in_the_middle_of_its_work_loses_nothing(
     settings: Settings, database: Database, client: httpx.Client, tmp_path: Path, answered: Any
 ) -> None:
     env = environment(settings)
-    with Web(env, tmp_path) as web, Worker(env, tmp_path) as doomed:
+    web, doomed = Web(env, tmp_path), Worker(env, tmp_path)
+    with together(web, doomed):
         with database.transaction() as session:
             # A verdict cannot be written while this lock is held: the worker is stopped between claim and commit.
             session.execute(text("LOCK TABLE validation_responses IN EXCLUSIVE MODE"))
@@ -125,7 +126,8 @@ def test_a_web_process_killed_between_commit_and_send_loses_nothing(
             doomed.kill()
 
     [request_id] = pending(database)
-    with Web(env, tmp_path) as web, Worker(env, tmp_path), Clock(env, tmp_path):
+    web, worker, clock = Web(env, tmp_path), Worker(env, tmp_path), Clock(env, tmp_path)
+    with together(web, worker, clock):
         [answer] = answered(web, [f"/api/validation/requests/{request_id}"])
 
     assert answer["verdict"] == "valid"
@@ -143,7 +145,8 @@ def test_a_redis_that_is_emptied_loses_nothing(
     settings: Settings, database: Database, client: httpx.Client, tmp_path: Path, own_redis: RedisServer, answered: Any
 ) -> None:
     env = environment(settings)
-    with Web(env, tmp_path) as web, Clock(env, tmp_path):
+    web, clock = Web(env, tmp_path), Clock(env, tmp_path)
+    with together(web, clock):
         locations = [post(client, web) for _ in range(50)]
         wait_for(lambda: known_as_sent(database) == 50, what="the outbox")
 
@@ -174,7 +177,8 @@ def test_what_is_accepted_while_redis_is_down_is_answered_once_it_is_back(
     settings: Settings, database: Database, client: httpx.Client, tmp_path: Path, own_redis: RedisServer, answered: Any
 ) -> None:
     env = environment(settings)
-    with Web(env, tmp_path) as web, Worker(env, tmp_path), Clock(env, tmp_path):
+    web, worker, clock = Web(env, tmp_path), Worker(env, tmp_path), Clock(env, tmp_path)
+    with together(web, worker, clock):
         own_redis.stop()
         locations = [post(client, web) for _ in range(5)]
 

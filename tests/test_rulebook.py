@@ -90,6 +90,16 @@ def test_a_version_is_compiled_once(database: Database) -> None:
         assert rulebook.get(session, "tiny@1") is rulebook.get(session, "tiny@1")
 
 
+def test_texts_are_those_of_the_version_and_need_no_compiling(database: Database) -> None:
+    with database.transaction() as session:
+        rulesets.publish(session, definition(1, across=[{"id": "once", "message": "Twice."}], tables={"a": "nowhere"}))
+    rulebook = Rulebook()
+
+    assert rulebook.texts(database, "tiny@1") == {"across.once": {"en": "Twice."}}
+    with pytest.raises(UnknownRuleSet):
+        rulebook.texts(database, "tiny@2")
+
+
 def test_many_threads_may_ask_at_once(database: Database) -> None:
     publish(database, 1)
     rulebook = Rulebook()

@@ -9,13 +9,15 @@ from typing import Any, NoReturn, cast
 
 import marshmallow as ma
 from flask import Request, Response
+from gunicorn.http.errors import ParseException
 from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app import json
+from app.api import gzip
 from app.api.current import platform
 from app.api.problems import fault
-from app.errors import InvalidRequest
+from app.errors import BadRequest, InvalidRequest
 
 #: A body can be wrong in more ways than anybody wants to be told.
 MOST_FAULTS = 50
@@ -28,15 +30,36 @@ CODES = {
     ma.Schema._default_error_messages["type"]: "wrong_type",
     ma.fields.String.default_error_messages["invalid"]: "wrong_type",
 }
+#: What people are told in place of words that only Python's people understand.
+WORDS = {
+    ma.Schema._default_error_messages["type"]: "Must be a JSON object.",
+    ma.fields.Dict.default_error_messages["invalid"]: "Must be a JSON object.",
+    ma.fields.List.default_error_messages["invalid"]: "Must be a list.",
+    ma.fields.String.default_error_messages["invalid"]: "Must be a string.",
+    ma.fields.Integer.default_error_messages["invalid"]: "Must be a whole number.",
+}
+
+IDENTITY = "identity"
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The body is compressed in a way that cannot be read; the answer says which one can (RFC 9110 §15.5.16)."""
+
+    description = "Send the body as it is, or with Content-Encoding: gzip."
+
+    def get_headers(self, *args: Any) -> list[tuple[str, str]]:
+        """Return what goes with the answer."""
+        return [*super().get_headers(*args), ("Accept-Encoding", "gzip")]
 
 
 def read(request: Request) -> json.JSON:
     """Return what the body of the request says.
 
     Raises:
-        UnsupportedMediaType: it is not said to be JSON, or it is compressed.
+        UnsupportedMediaType: it is not said to be JSON, or it is compressed in another way than gzip.
         RequestEntityTooLarge: it is larger than the settings allow, whether or not its length was announced.
-        BadRequest: it is not JSON, nested too deep, or has characters that cannot be stored.
+        BadRequest: it is not JSON, nested too deep, has characters that cannot be stored, or is not the gzip that it
+            is said to be.
     """
     settings = platform().settings
     if not is_json_request(request):
@@ -45,20 +68,28 @@ def read(request: Request) -> json.JSON:
 
 
 def content(request: Request, *, most: int) -> bytes:
-    """Return the bytes of the body, whatever they are.
+    """Return the bytes of the body, whatever they are; those inside where it came compressed.
 
     Raises:
-        UnsupportedMediaType: it is compressed.
-        RequestEntityTooLarge: it has more than `most` bytes, whether or not its length was announced.
+        UnsupportedEncoding: it is compressed in another way than gzip.
+        RequestEntityTooLarge: it has more than `most` bytes, whether or not its length was announced, or opened.
+        BadRequest: it breaks off, or is not the gzip that it is said to be.
     """
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    encoding = request.headers.get("Content-Encoding", IDENTITY).strip().lower()
+    if encoding not in (IDENTITY, *gzip.NAMES):
+        raise UnsupportedEncoding
     # Werkzeug cuts a chunked body off at its limit without a word, so that limit is one byte more than ours.
     request.max_content_length = most + 1
-    body = request.get_data()
+    try:
+        body = request.get_data()
+    except (ParseException, OSError):
+        raise BadRequest("The body breaks off, or is not cut into chunks as HTTP/1.1 has it.") from None
     if len(body) > most:
         raise RequestEntityTooLarge
-    return body
+    # The server takes a connection that ends too soon for the end of the body; half a file must not pass for a whole.
+    if len(body) < (request.content_length or 0):
+        raise BadRequest("The body breaks off: it is shorter than its Content-Length.")
+    return body if encoding == IDENTITY else gzip.inflate(body, most=most)
 
 
 def write(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -109,7 +140,7 @@ def faults(messages: Mapping[Any, Any], pointer: str = "") -> Iterator[dict[str,
             yield from faults(below, place)
         else:
             for message in below:
-                yield fault(place, CODES.get(message, "invalid_value"), message)
+                yield fault(place, CODES.get(message, "invalid_value"), WORDS.get(message, message))
 
 
 def escape(name: str) -> str:

@@ -4,6 +4,7 @@ What they count goes over the requests of all clients; requests themselves are n
 comparison, and only its own ones: a rule author learns which rules would flip how many verdicts, not what others sent.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from flask import Response, request
 from marshmallow import validate
 
 from app import comparison
-from app.api import bodies, pages
+from app.api import bodies, idempotency, pages
 from app.api.current import caller, platform
 from app.api.openapi import Blueprint
 from app.api.rulesets import NAME, known
@@ -20,7 +21,9 @@ from app.auth.guard import scope
 from app.auth.scopes import Scope
 from app.comparison import MOST_REQUESTS
 from app.errors import ComparisonNotFound
+from app.models.base import new_id
 from app.models.comparisons import Comparison, State
+from app.models.idempotency import claim
 from app.rules.flips import KINDS, PARTS
 
 comparisons = Blueprint(
@@ -34,6 +37,11 @@ URL = "/api/rulesets/{}/comparisons/{}"
 
 COMPARISON_ID = {"in": "path", "name": "comparison_id", "schema": {"type": "string", "format": "uuid"}}
 LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the comparison is."}}
+RETRY_AFTER = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth to ask for it."}
+}
+#: A comparison takes seconds to minutes; its progress is worth a look each second.
+RETRY_AFTER_S = 1
 
 
 class Comparing(ma.Schema):
@@ -43,7 +51,10 @@ class Comparing(ma.Schema):
         required=True,
         strict=True,
         validate=validate.Range(min=1, max=MOST_REQUESTS),
-        metadata={"description": "The newest ones that the rule set has judged; fewer when there are not so many."},
+        metadata={
+            "description": "The newest ones that the rule set has judged; fewer when there are not so many.",
+            "example": 10_000,
+        },
     )
 
 
@@ -165,17 +176,25 @@ class ComparisonPage(ma.Schema):
 @comparisons.route("", methods=["POST"], parameters=[NAME])
 @scope(Scope.RULESETS_WRITE)
 @comparisons.arguments(Comparing)
-@comparisons.response(202, ComparisonState, headers=LOCATION, description="Begun.")
+@comparisons.doc(parameters=[idempotency.PARAMETER])
+@comparisons.response(
+    202, ComparisonState, headers={**LOCATION, **RETRY_AFTER, **idempotency.HEADERS}, description="Begun."
+)
 def begin(comparing: dict[str, Any], name: str) -> Response:
     """Begin to compare the draft, as it is now, with the newest requests that the rule set has judged.
 
     Each is judged by the draft again, and that is held against what was found then. One comparison of a rule set runs
     at a time.
     """
+    comparison_id, once = new_id(), idempotency.key(request, comparing)
     with platform().database.transaction() as session:
-        begun = comparison.begin(session, known(name), client_id=caller().client_id, asked=comparing["requests"])
-    comparison.send(platform().broker, begun.id, begun.step)
-    return bodies.write(state(begun), 202, {"Location": URL.format(name, begun.id)})
+        made_id = claim(session, once, comparison_id) if once else comparison_id
+        if made_id != comparison_id:
+            return begun(comparison.find(session, known(name), made_id), idempotency.REPLAYED)
+        asked, client_id = comparing["requests"], caller().client_id
+        made = comparison.begin(session, known(name), comparison_id, client_id=client_id, asked=asked)
+    comparison.send(platform().broker, made.id, made.step)
+    return begun(made, {})
 
 
 @comparisons.route("", parameters=[NAME])
@@ -184,11 +203,11 @@ def begin(comparing: dict[str, Any], name: str) -> Response:
 @comparisons.response(200, ComparisonPage)
 def newest(name: str) -> Response:
     """List the comparisons of a rule set, newest first."""
-    page = pages.Page.of(request)
-    before = None if page.after is None else after(page.after)
-    with platform().database.autocommit() as session:
-        found = comparison.newest(session, known(name), before=before, limit=page.limit + 1)
-    return bodies.write(page.told(found, key=lambda each: each.id, shown=state))
+    return pages.answer(
+        lambda session, page: comparison.newest(session, known(name), before=page.after_id, limit=page.limit + 1),
+        key=lambda each: each.id,
+        shown=state,
+    )
 
 
 @comparisons.route("/<comparison_id>", parameters=[NAME, COMPARISON_ID])
@@ -211,6 +230,12 @@ def cancel(name: str, comparison_id: str) -> Response:
     return bodies.write(whole(found))
 
 
+def begun(made: Comparison, headers: Mapping[str, str]) -> Response:
+    """Return the answer to the call that has begun the comparison, now or before."""
+    place, pause = URL.format(made.ruleset, made.id), str(RETRY_AFTER_S)
+    return bodies.write(state(made), 202, {"Location": place, "Retry-After": pause, **headers})
+
+
 def key(text: str) -> UUID:
     """Return the id that a path names. Raises ComparisonNotFound when no comparison can have it."""
     try:
@@ -220,14 +245,6 @@ def key(text: str) -> UUID:
     if str(comparison_id) != text.lower():
         raise ComparisonNotFound("There is no such comparison.")
     return comparison_id
-
-
-def after(text: str) -> UUID:
-    """Return the id in a cursor. Raises InvalidRequest."""
-    try:
-        return UUID(text)
-    except ValueError:
-        pages.refuse_cursor()
 
 
 def state(found: Comparison) -> dict[str, Any]:

@@ -28,7 +28,7 @@ drafts = Blueprint(
 MUST_NOT_BE = {
     "in": "header",
     "name": "If-None-Match",
-    "schema": {"const": "*"},
+    "schema": {"type": "string"},
     "description": "`*`: only if there is no draft yet.",
 }
 ONLY_THIS = {**etags.IF_MATCH, "description": "Publish only this state of the draft."}

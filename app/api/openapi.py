@@ -16,6 +16,11 @@ from app.auth.guard import access, public
 from app.auth.scopes import Scope
 
 VERSION = "1"
+INTRODUCTION = (
+    "Rates are checked here by rule sets: send items, get a verdict with findings. A token goes into `Authorization: "
+    "Bearer …` or `X-API-Key`. Every answer that is not a success is a problem (RFC 9457) with a stable `code`, and "
+    "every answer has an `X-Request-Id`, which is in the logs, too. Bodies may come with `Content-Encoding: gzip`."
+)
 BEARER, API_KEY = "bearer", "api_key"
 
 
@@ -72,14 +77,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped libra
 
         def arguments(self, schema: type[ma.Schema]) -> Decorator: ...
         def doc(self, **description: Any) -> Decorator: ...
-        def response(self, status: int, schema: type[ma.Schema] | None = None, **description: Any) -> Decorator: ...
+        def response(
+            self, status: int, schema: type[ma.Schema] | dict[str, Any] | None = None, **description: Any
+        ) -> Decorator: ...
         def alt_response(self, status: int, **description: Any) -> Decorator: ...
 
     def route(self, rule: str, **options: Any) -> Decorator:
         """Add a view that states its access. Raises guard.Unguarded when it does not."""
 
         def add(view: View) -> View:
-            described = self.doc(security=security(access(view)))(view)
+            # Programs that are made of the description call their functions so.
+            name = f"{self.name}_{view.__name__}"
+            described = self.doc(operationId=name, security=security(access(view)))(view)
             return cast(View, super(Blueprint, self).route(rule, **options)(described))
 
         return add
@@ -92,8 +101,12 @@ def security(stated: Scope | guard.Public) -> list[dict[str, list[str]]]:
 
 def describe_access(api: Api) -> None:
     """Describe the ways to carry a token."""
-    api.spec.components.security_scheme(BEARER, {"type": "http", "scheme": "bearer", "bearerFormat": "rpt_…"})
-    api.spec.components.security_scheme(API_KEY, {"type": "apiKey", "in": "header", "name": "X-API-Key"})
+    kinds = "An opaque token (`rpt_…`), or a JWT from `/oauth/token` or from the trusted issuer."
+    bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "rpt_… or JWT", "description": kinds}
+    elsewhere = "The same tokens, for clients that cannot set Authorization. Not both."
+    api_key = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": elsewhere}
+    api.spec.components.security_scheme(BEARER, bearer)
+    api.spec.components.security_scheme(API_KEY, api_key)
 
 
 description = Blueprint("description", __name__, description="What this API can do.")
@@ -104,5 +117,9 @@ description = Blueprint("description", __name__, description="What this API can 
 @description.response(200, content_type="application/json")
 def openapi() -> Response:
     """Read this description."""
-    spec = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec
-    return bodies.write(spec.to_dict())
+    return bodies.write(spec())
+
+
+def spec() -> dict[str, Any]:
+    """Return the description of the current application."""
+    return dict(current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict())

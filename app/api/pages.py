@@ -1,25 +1,34 @@
 """Pages of a list: `?limit=N` and `?cursor=…`, both optional, the same for every list.
 
 A cursor says after which entry to go on, by that entry's key: entries that come meanwhile make nobody skip another one
-or see it twice. Callers hand it back as it is; what it looks like may change.
+or see it twice. A list that can be filtered has cursors that are good for the same filters only. Callers hand a cursor
+back as it is; what it looks like may change.
 """
 
+import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self, TypeVar
+from uuid import UUID
 
-from flask import Request
+from flask import Request, Response, request
+from sqlalchemy.orm import Session
 
+from app import json
+from app.api import bodies
+from app.api.current import platform
 from app.api.problems import fault
-from app.errors import InvalidRequest
+from app.errors import CursorMismatch, InvalidRequest
 
 #: Entries on a page when the caller does not say, and the most; more is taken as the most.
 DEFAULT, MOST = 50, 1_000
 #: Far longer than any key.
 LONGEST_CURSOR = 400
 NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+#: Between a key and the mark of its list's filters.
+MARKED = "~"
 
 PARAMETERS = [
     {
@@ -37,6 +46,8 @@ PARAMETERS = [
 ]
 
 Entry = TypeVar("Entry")
+#: What a list is filtered by, None or left out where it is not.
+Filters = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -45,14 +56,21 @@ class Page:
 
     limit: int
     after: str | None
+    #: Stands in the list's cursors for the filters that it is asked for with. Empty where there are none to ask for.
+    mark: str = ""
 
     @classmethod
-    def of(cls, request: Request) -> Self:
-        """Return the page that the request asks for. Raises InvalidRequest."""
+    def of(cls, request: Request, filters: Filters | None = None) -> Self:
+        """Return the page that the request asks for, of a list with these filters or of one that has none.
+
+        Raises InvalidRequest, CursorMismatch.
+        """
+        mark = "" if filters is None else mark_of(filters)
         limit, cursor = request.args.get("limit"), request.args.get("cursor")
         if limit is not None and not NUMBER.fullmatch(limit):
             refuse("limit", "The query parameter limit must be a whole number from 1.")
-        return cls(min(int(limit or DEFAULT), MOST), None if cursor is None else key_in(cursor))
+        after = None if cursor is None else key_in(cursor, mark)
+        return cls(min(int(limit or DEFAULT), MOST), after, mark)
 
     @property
     def after_number(self) -> int | None:
@@ -60,6 +78,14 @@ class Page:
         if self.after is not None and not NUMBER.fullmatch(self.after):
             refuse_cursor()
         return None if self.after is None else int(self.after)
+
+    @property
+    def after_id(self) -> UUID | None:
+        """The key as an id, for lists that are ordered by one. Raises InvalidRequest."""
+        try:
+            return None if self.after is None else UUID(self.after)
+        except ValueError:
+            refuse_cursor()
 
     def told(
         self, entries: Sequence[Entry], *, key: Callable[[Entry], object], shown: Callable[[Entry], Any]
@@ -69,8 +95,25 @@ class Page:
         `entries` are those after `after`, one more than `limit` where there are so many.
         """
         page = entries[: self.limit]
-        more = len(entries) > self.limit
-        return {"items": [shown(entry) for entry in page], "next": cursor(str(key(page[-1]))) if more else None}
+        after = cursor(f"{key(page[-1])}{self.mark}") if len(entries) > self.limit else None
+        return {"items": [shown(entry) for entry in page], "next": after}
+
+
+def answer(
+    read: Callable[[Session, Page], Sequence[Entry]],
+    *,
+    key: Callable[[Entry], object],
+    shown: Callable[[Entry], Any],
+    filters: Filters | None = None,
+) -> Response:
+    """Return the page that the request asks for; `read` returns its entries, as `Page.told` wants them.
+
+    Raises InvalidRequest, CursorMismatch.
+    """
+    page = Page.of(request, filters)
+    with platform().database.autocommit() as session:
+        entries = read(session, page)
+    return bodies.write(page.told(entries, key=key, shown=shown))
 
 
 def cursor(key: str) -> str:
@@ -78,8 +121,19 @@ def cursor(key: str) -> str:
     return urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
-def key_in(text: str) -> str:
-    """Return the key in a cursor. Raises InvalidRequest when it is none of ours."""
+def mark_of(filters: Filters) -> str:
+    """Return what stands for these filters: short, and the same for the same ones only."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    return MARKED + hashlib.sha256(json.canonical(given)).hexdigest()[:16]
+
+
+def key_in(text: str, mark: str = "") -> str:
+    """Return the key in a cursor of the list with this mark.
+
+    Raises:
+        InvalidRequest: it is none of ours.
+        CursorMismatch: it was handed out by the list with other filters.
+    """
     try:
         found = urlsafe_b64decode(text[:LONGEST_CURSOR].encode() + b"==").decode()
     except ValueError:
@@ -87,7 +141,14 @@ def key_in(text: str) -> str:
     # The decoder passes over what it does not know; and no key has a character that Postgres would refuse.
     if cursor(found) != text or not found.isprintable():
         refuse_cursor()
-    return found
+    if not mark:
+        return found
+    key, marked, _ = found.rpartition(MARKED)
+    if not marked:
+        refuse_cursor()
+    if found != key + mark:
+        raise CursorMismatch("The cursor is of the list with other filters.")
+    return key
 
 
 def refuse_cursor() -> NoReturn:

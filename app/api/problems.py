@@ -4,6 +4,7 @@ A problem has `type`, `title`, `status`, `detail`, `code` (stable, for programs)
 `errors`: a list of `{pointer, code, detail, params}`, empty where the problem is not about single values.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,7 +59,13 @@ KINDS: dict[type[errors.AppError], Kind] = {
     # RFC 6749 §5.2: the scheme is the one that the OAuth client should have used.
     errors.InvalidClient: Kind(401, "The OAuth client is not known", {"WWW-Authenticate": BASIC}),
     errors.TooManyAttempts: Kind(429, "Too many attempts", {"Retry-After": "{retry_after_s}"}),
+    errors.TooManyRequests: Kind(429, "Too many requests", {"Retry-After": "{retry_after_s}"}),
+    errors.TooManyWaiters: Kind(429, "Too many requests are waiting", AWAY),
     errors.RequestNotFound: Kind(404, "There is no such request"),
+    errors.CursorMismatch: Kind(400, "The cursor is of another list"),
+    errors.IdempotencyKeyInvalid: Kind(400, "The Idempotency-Key cannot be used"),
+    errors.IdempotencyKeyReused: Kind(422, "The Idempotency-Key is taken"),
+    errors.IdempotencyKeyBusy: Kind(409, "The same request is being worked on", AWAY),
     errors.InvalidRequest: Kind(422, "The request is not of the right shape"),
     errors.UnknownRuleSet: Kind(422, "There is no such rule set", pointer="/ruleset"),
     errors.RuleSetChanged: Kind(409, "The rule set is published with another content"),
@@ -81,6 +88,7 @@ KINDS: dict[type[errors.AppError], Kind] = {
 
 #: From Werkzeug's errors: code, title, and what to tell people in place of Werkzeug's words for browsers.
 STATUSES: dict[int, tuple[str, str, str | None]] = {
+    400: ("bad_request", "The request cannot be read", None),
     404: ("not_found", "There is nothing here", "No resource has this path."),
     405: ("method_not_allowed", "The method is not allowed here", None),
     413: ("body_too_large", "The body is too large", "The body is larger than this service takes."),
@@ -115,7 +123,7 @@ def from_http(error: HTTPException) -> Response:
     """Return the answer to an error of Flask's or Werkzeug's, or to one that nobody expected."""
     status = error.code or InternalServerError.code
     name = error.name
-    code, title, detail = STATUSES.get(status, (name.lower().replace(" ", "_"), name, None))
+    code, title, detail = STATUSES.get(status, (re.sub(r"[^a-z]+", "_", name.lower()), name, None))
     if isinstance(error, MethodNotAllowed):
         detail = f"Allowed here: {', '.join(sorted(error.valid_methods or ()))}."
     headers = {key: value for key, value in error.get_headers() if key != "Content-Type"}

@@ -119,10 +119,11 @@ class ReferenceRows(ma.Schema):
 @reference.response(200, ReferenceTables)
 def newest() -> Response:
     """List the tables by name, each in its newest version."""
-    page = pages.Page.of(request)
-    with platform().database.autocommit() as session:
-        found = tables.tables(session, after=page.after or "", limit=page.limit + 1)
-    return bodies.write(page.told(found, key=lambda table: table.name, shown=described))
+    return pages.answer(
+        lambda session, page: tables.tables(session, after=page.after or "", limit=page.limit + 1),
+        key=lambda table: table.name,
+        shown=described,
+    )
 
 
 @reference.route("/<name>", parameters=[NAME])
@@ -131,10 +132,11 @@ def newest() -> Response:
 @reference.response(200, ReferenceTables)
 def versions(name: str) -> Response:
     """List the versions of a table, newest first."""
-    page = pages.Page.of(request)
-    with platform().database.autocommit() as session:
-        found = tables.versions(session, name, before=page.after_number, limit=page.limit + 1)
-    return bodies.write(page.told(found, key=lambda table: table.version, shown=described))
+    return pages.answer(
+        lambda session, page: tables.versions(session, name, before=page.after_number, limit=page.limit + 1),
+        key=lambda table: table.version,
+        shown=described,
+    )
 
 
 @reference.route("/<name>", methods=["PUT"], parameters=[NAME])

@@ -100,14 +100,27 @@ class Writing(ma.Schema):
 
     definition = ma.fields.Dict(
         required=True,
-        metadata={"description": "May be wrong until it is published. Its `version` says which one it was made from."},
+        metadata={
+            "description": "May be wrong until it is published. Its `version` says which one it was made from.",
+            "example": {
+                "name": "fee",
+                "title": "A fee",
+                "schema": {"type": "object", "required": ["price"]},
+                "rules": [],
+            },
+        },
     )
 
 
 class Why(ma.Schema):
     """The reason for a new version."""
 
-    note = ma.fields.String(load_default=None, allow_none=True, validate=validate.Length(min=1, max=LONGEST_NOTE))
+    note = ma.fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(min=1, max=LONGEST_NOTE),
+        metadata={"description": "It is kept with the version.", "example": "Prices above 0 only"},
+    )
 
 
 class CheckShape(ma.Schema):
@@ -202,4 +215,9 @@ class Trying(ma.Schema):
 class Items(ma.Schema):
     """Items to try a rule set on."""
 
-    items = ma.fields.List(ma.fields.Raw(allow_none=True), required=True, validate=validate.Length(min=1))
+    items = ma.fields.List(
+        ma.fields.Raw(allow_none=True),
+        required=True,
+        validate=validate.Length(min=1),
+        metadata={"example": [{"price": "2.50"}]},
+    )

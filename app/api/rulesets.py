@@ -56,10 +56,11 @@ NOTE = {"required": False, "content": {"application/json": {"schema": Why}}}
 @rulesets.response(200, RuleSetOverviews)
 def overview() -> Response:
     """List the rule sets by name, published or only drafted."""
-    page = pages.Page.of(request)
-    with platform().database.autocommit() as session:
-        found = model.overview(session, after=page.after or "", limit=page.limit + 1)
-    return bodies.write(page.told(found, key=lambda each: each.name, shown=in_short))
+    return pages.answer(
+        lambda session, page: model.overview(session, after=page.after or "", limit=page.limit + 1),
+        key=lambda each: each.name,
+        shown=in_short,
+    )
 
 
 @rulesets.route("/<name>", parameters=[NAME])

@@ -1,5 +1,7 @@
 """Security headers, on every answer: nothing here is for a browser to run, frame, guess the type of, or keep."""
 
+from http import HTTPStatus
+
 from flask import Flask, Response
 
 HEADERS = {
@@ -16,7 +18,10 @@ def install(app: Flask) -> None:
 
 
 def add(response: Response) -> Response:
-    """Set what is missing."""
+    """Set what is missing, and take away the type of what has no body."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        # Werkzeug calls everything HTML, even what is not there.
+        response.headers.pop("Content-Type", None)
     return response

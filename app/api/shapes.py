@@ -21,6 +21,10 @@ def a_list(value: Any) -> None:
         raise ma.ValidationError("Must be a list of at least one item.")
 
 
+#: What an item may look like.
+ITEM = {"date": "2026-11-20", "base": "EUR", "quote": "USD", "rate": "1.0842"}
+
+
 class Submission(ma.Schema):
     """Items to be validated by a rule set: either `item` or `items`."""
 
@@ -29,7 +33,7 @@ class Submission(ma.Schema):
         validate=validate.Length(min=1, max=100),
         metadata={"description": "A published rule set: its newest version, or a certain one.", "example": "fx_rate@1"},
     )
-    item = ma.fields.Raw(allow_none=True, metadata={"description": "One item, any JSON."})
+    item = ma.fields.Raw(allow_none=True, metadata={"description": "One item, any JSON.", "example": ITEM})
     items = ma.fields.Raw(
         validate=a_list,
         metadata={"type": "array", "items": {}, "minItems": 1, "description": "Several items, any JSON each."},

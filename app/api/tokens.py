@@ -40,13 +40,16 @@ class TokenSubmission(ma.Schema):
     name = ma.fields.String(
         required=True,
         validate=ma.validate.Length(min=1, max=LONGEST_NAME),
-        metadata={"description": "What it is for, to tell it from the client's others."},
+        metadata={"description": "What it is for, to tell it from the client's others.", "example": "price watcher"},
     )
     scopes = ma.fields.List(
         ma.fields.Enum(Scope, by_value=True),
         required=True,
         validate=ma.validate.Length(min=1, max=len(Scope)),
-        metadata={"description": "What it may do: no more than the token that it is made with."},
+        metadata={
+            "description": "What it may do: no more than the token that it is made with.",
+            "example": ["validations:write", "validations:read"],
+        },
     )
     expires_in_days = ma.fields.Integer(
         strict=True,

@@ -8,7 +8,7 @@ from webargs.flaskparser import is_json_request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app import authoring
-from app.api import answers, bodies, languages, pages
+from app.api import answers, bodies, languages, limits, pages
 from app.api.current import platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
@@ -78,14 +78,17 @@ SAMPLE = {
 def attempt(name: str) -> Response:
     """Try a version, or the draft, on some items, or on the first and some random rows of a file. Nothing is stored.
 
-    The cells of a CSV are texts, under the names in its header; an empty cell is a field that is not there.
+    The cells of a CSV are texts, under the names in its header; an empty cell is a field that is not there. Rules
+    across rows compare the rows that are tried, and no others; `rows` in their findings counts as `index` does.
     """
     wanted, language = either("of"), languages.chosen(request)
     sample = sampled(request)
+    limits.charge(len(sample.rows) - 1)
     with platform().database.autocommit() as session:
         wanted = wanted or (DRAFT if model.draft(session, known(name)) else None)
-        ruleset = authoring.usable(session, definition_of(session, known(name), wanted))
-    tried = authoring.judge(ruleset, sample.rows)
+        definition = definition_of(session, known(name), wanted)
+        ruleset = authoring.usable(session, definition)
+    tried = authoring.judge(ruleset, definition, sample.rows)
     return bodies.write(
         {
             "ruleset": ruleset.ref if ruleset.version else name,

@@ -4,13 +4,14 @@ An item that breaks rules, or a rule set that breaks down over it, is an answer 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
 from flask import Response, request
 
-from app.api import answers, bodies, languages
+from app.api import answers, bodies, etags, idempotency, languages, limits, seats
 from app.api.current import caller, metrics, platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
@@ -20,6 +21,7 @@ from app.auth.guard import scope
 from app.auth.scopes import Scope
 from app.errors import DatabaseAway, InvalidRequest, RequestNotFound
 from app.models.base import new_id
+from app.models.idempotency import Key
 from app.models.requests import State
 from app.models.standings import Standing
 from app.rules.catalogue import Texts
@@ -31,12 +33,18 @@ validation = Blueprint(
     "validation", __name__, url_prefix="/api/validation", description="Send items, and read what the rules say of them."
 )
 
-WAIT = {"in": "query", "name": "wait", "schema": {"type": "integer", "minimum": 0}, "description": "Seconds to wait."}
+WAIT = {
+    "in": "query",
+    "name": "wait",
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "Seconds to wait: at most 25, unless the operator says otherwise; more counts as that.",
+}
 PREFER = {
     "in": "header",
     "name": "Prefer",
     "schema": {"type": "string"},
-    "description": "`wait=N`: answer at once when done within N seconds (RFC 7240).",
+    "description": "`wait=N`: answer with the verdict when it is there within N seconds; `respond-async`: do not "
+    "wait for it (RFC 7240).",
 }
 REQUEST_ID = {"in": "path", "name": "request_id", "schema": {"type": "string", "format": "uuid"}}
 LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the request is."}}
@@ -46,12 +54,17 @@ RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Se
 @validation.route("/validate", methods=["POST"])
 @scope(Scope.VALIDATIONS_WRITE)
 @validation.arguments(Submission)
-@validation.doc(parameters=[WAIT, PREFER, languages.PARAMETER])
-@validation.response(200, Answer, headers=languages.HEADER, description="Done within the wait: the answer.")
+@validation.doc(parameters=[WAIT, PREFER, idempotency.PARAMETER, languages.PARAMETER])
+@validation.response(
+    200,
+    Answer,
+    headers={**languages.HEADER, **idempotency.HEADERS},
+    description="Done within the wait, or before, where this is a repeat: the answer.",
+)
 @validation.alt_response(
     202,
     schema=RequestState,
-    headers={**LOCATION, **RETRY_AFTER},
+    headers={**LOCATION, **RETRY_AFTER, **idempotency.HEADERS},
     description="Accepted; the answer will come.",
     success=True,
 )
@@ -60,12 +73,16 @@ def validate(submission: dict[str, Any]) -> Response:
 
     One item, or a list of items, by one rule set. Once this has answered 2xx the items are stored and will be answered.
     """
-    wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
+    wait = seats.preferred(Wait.of(request, longest_s=platform().settings.max_wait_s))
     items = items_of(submission, most=platform().settings.max_items)
+    once = idempotency.key(request, submission)
+    limits.charge(len(items) - 1)
     read = Reader(new_id(), waits=True)
     # Registered before anybody can work on the request, so that its end cannot be missed.
     with platform().hub.watch(read.request_id) as watch:
-        accepted = accept(read.request_id, submission, items)
+        accepted = accept(read.request_id, submission, items, once)
+        if accepted.id != read.request_id:
+            return repeated(accepted, wait)
         if wait.seconds:
             with metrics().waiting.track_inprogress(), span("wait"):
                 answer = watch.until(calmly(read), timeout_s=wait.seconds)
@@ -77,28 +94,45 @@ def validate(submission: dict[str, Any]) -> Response:
 
 @validation.route("/requests/<request_id>", parameters=[REQUEST_ID])
 @scope(Scope.VALIDATIONS_READ)
-@validation.response(200, RequestState)
+@validation.doc(parameters=[etags.IF_NONE_MATCH])
+@validation.response(200, RequestState, headers=etags.ETAG)
+@validation.alt_response(304, description="Known already.", success=True)
 def state(request_id: str) -> Response:
     """See where a request is. Never waits."""
-    return bodies.write(answers.state(Reader(key(request_id)).look()))
+    return etags.sealed(request, bodies.write(answers.state(Reader(key(request_id)).look())))
 
 
 @validation.route("/requests/<request_id>/result", parameters=[REQUEST_ID])
 @scope(Scope.VALIDATIONS_READ)
-@validation.doc(parameters=[WAIT, PREFER, languages.PARAMETER])
-@validation.response(200, Answer, headers=languages.HEADER, description="Done, or failed: the answer.")
+@validation.doc(parameters=[WAIT, PREFER, etags.IF_NONE_MATCH, languages.PARAMETER])
+@validation.response(
+    200, Answer, headers={**etags.ETAG, **languages.HEADER}, description="Done, or failed: the answer."
+)
 @validation.alt_response(
     202, schema=RequestState, headers=RETRY_AFTER, description="Still pending when the time was up.", success=True
 )
+@validation.alt_response(304, description="Known already.", success=True)
 def result(request_id: str) -> Response:
     """Read the answer to a request, waiting for it if asked to."""
-    wait = Wait.of(request, longest_s=platform().settings.max_wait_s)
+    wait = seats.needed(Wait.of(request, longest_s=platform().settings.max_wait_s))
     read = Reader(key(request_id), waits=wait.seconds > 0)
     with platform().hub.watch(read.request_id) as watch, metrics().waiting.track_inprogress(), span("wait"):
         answer = watch.until(read, timeout_s=wait.seconds)
     if answer is not None:
-        return bodies.write(answer, 200, {**wait.headers, **languages.headers(read.language)})
+        told = bodies.write(answer, 200, {**wait.headers, **languages.headers(read.language)})
+        return etags.sealed(request, told)
     return pending(read.seen, wait.headers)
+
+
+def repeated(first: Standing, wait: Wait) -> Response:
+    """Return the answer to a call that repeats the one which made the request `first`."""
+    read = Reader(first.id)
+    with platform().hub.watch(first.id) as watch, metrics().waiting.track_inprogress(), span("wait"):
+        answer = watch.until(calmly(read), timeout_s=wait.seconds)
+    headers = {**idempotency.REPLAYED, **wait.headers}
+    if answer is not None:
+        return bodies.write(answer, 200, {**headers, **languages.headers(read.language)})
+    return pending(answers.state(first), {"Location": answers.URL.format(id=first.id), **headers})
 
 
 def items_of(submission: dict[str, Any], *, most: int) -> list[Any]:
@@ -110,10 +144,14 @@ def items_of(submission: dict[str, Any], *, most: int) -> list[Any]:
     return items
 
 
-def accept(request_id: UUID, submission: dict[str, Any], items: list[Any]) -> Standing:
-    """Return the request, accepted and counted. Raises UnknownRuleSet, DatabaseAway."""
-    source = submission["source"]
-    accepted = platform().intake.accept(
+def accept(request_id: UUID, submission: dict[str, Any], items: list[Any], once: Key | None) -> Standing:
+    """Return the request, accepted and counted, or the one that came first with the same key.
+
+    Raises UnknownRuleSet, DatabaseAway, IdempotencyKeyBusy, IdempotencyKeyReused.
+    """
+    source, intake = submission["source"], platform().intake
+    take = intake.accept if once is None else partial(intake.accept_once, once)
+    accepted = take(
         request_id,
         client_id=caller().client_id,
         source=source,
@@ -121,6 +159,9 @@ def accept(request_id: UUID, submission: dict[str, Any], items: list[Any]) -> St
         items=items,
         autofix=submission.get("autofix"),
     )
+    if accepted.id != request_id:
+        log.info("validation.repeated", validation=str(accepted.id))
+        return accepted
     platform().hub.accepted(accepted)
     metrics().accepted.labels(source).inc()
     metrics().items.labels(source).inc(len(items))

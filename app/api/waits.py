@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from flask import Request
+from werkzeug.http import parse_list_header, unquote_header_value
 
 from app.api.problems import fault
 from app.errors import InvalidRequest
@@ -39,10 +40,11 @@ class Wait:
             return cls(0)
         preferred = preferences(lines)
         wait = preferred.get("wait", "")
-        if SECONDS.fullmatch(wait):
-            seconds = min(int(wait), longest_s)
-            return cls(seconds, f"wait={seconds}")
-        return cls(0, "respond-async" if "respond-async" in preferred else None)
+        seconds = min(int(wait), longest_s) if SECONDS.fullmatch(wait) else None
+        # Both together: go on without the answer, but only once the wait is over (RFC 7240 §4.3).
+        applied = ["respond-async"] if "respond-async" in preferred else []
+        applied += [] if seconds is None else [f"wait={seconds}"]
+        return cls(seconds or 0, ", ".join(applied) or None)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -53,8 +55,9 @@ class Wait:
 def preferences(lines: list[str]) -> dict[str, str]:
     """Return the preferences in these header lines with their values; the first of a name counts (RFC 7240 §2)."""
     found: dict[str, str] = {}
-    for part in ",".join(lines).split(","):
+    # Commas in quoted values do not end a preference.
+    for part in parse_list_header(",".join(lines)):
         # What follows a semicolon are parameters, of which neither of ours has any.
         name, _, value = part.partition(";")[0].partition("=")
-        found.setdefault(name.strip().lower(), value.strip().strip('"'))
+        found.setdefault(name.strip().lower(), unquote_header_value(value.strip()))
     return found

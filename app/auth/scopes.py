@@ -22,5 +22,7 @@ class Scope(StrEnum):
     TOKENS_ADMIN = "tokens:admin"
     #: Read the process's numbers.
     METRICS_READ = "metrics:read"
+    #: Read the audit trail.
+    AUDIT_READ = "audit:read"
     #: Read whether the servers behind the platform can be reached.
     STATUS_READ = "status:read"

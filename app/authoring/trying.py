@@ -1,13 +1,14 @@
 """Trying: what a rule set, published or only drafted, would say of a few items. Nothing is stored."""
 
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.authoring.samples import Row
 from app.rules import Finding, RuleSet
+from app.rules.across import Across
 from app.rules.verdict import NextAction, next_action
 
 #: Somebody waits for the answer, and rules can be slow: rows that are not judged by then are left out.
@@ -27,8 +28,14 @@ class Tried:
         return next_action(finding.severity for finding in self.findings)
 
 
-def judge(ruleset: RuleSet, rows: Sequence[Row], *, within_s: float = TIME_S) -> list[Tried]:
-    """Return what the rules say of each row, in order; of the first rows only, at least one, when the time is up."""
+def judge(
+    ruleset: RuleSet, definition: Mapping[str, Any], rows: Sequence[Row], *, within_s: float = TIME_S
+) -> list[Tried]:
+    """Return what the rules of `definition`, which `ruleset` was compiled from, say of each row, in order.
+
+    When the time is up, that is the first rows only, at least one. Rules across rows compare those with one another;
+    the `rows` in their params are what `Row.index` counts.
+    """
     tried: list[Tried] = []
     deadline = time.monotonic() + within_s
     for row in rows:
@@ -36,7 +43,8 @@ def judge(ruleset: RuleSet, rows: Sequence[Row], *, within_s: float = TIME_S) ->
             break
         tried.append(Tried(row, (row.unreadable,) if row.unreadable else ruleset.check(row.item)))
         time.sleep(0)  # Others wait for this process too: let them have their turn.
-    return tried
+    across = _across(definition, [each.row for each in tried])
+    return [replace(each, findings=(*each.findings, *across[each.row.index])) for each in tried]
 
 
 def summary(tried: Sequence[Tried]) -> dict[str, Any]:
@@ -56,3 +64,17 @@ def summary(tried: Sequence[Tried]) -> dict[str, Any]:
             for (code, severity), rows in codes.most_common()
         ],
     }
+
+
+def _across(definition: Mapping[str, Any], rows: Sequence[Row]) -> Mapping[int, list[Finding]]:
+    """Return what the rows are found to be wrong in beside one another, by the index of the row."""
+    found: defaultdict[int, list[Finding]] = defaultdict(list)
+    if not definition.get("across"):
+        return found
+    with Across(definition) as across:
+        for row in rows:
+            if not row.unreadable:
+                across.add(row.index, row.item)
+        for index, finding in across.findings():
+            found[index].append(finding)
+    return found

@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from app import json
 from app import reference as tables
-from app.cli.terminal import plainly, platform
+from app.cli.terminal import plainly, platform, show
 from app.reference import MOST_BYTES, Format, Table
 
 #: Who loads, in the audit trail.
@@ -41,17 +41,12 @@ def load(file: Path, name: str, source: str | None) -> None:
 @group.command("list")
 def show_all() -> None:
     """List every table in its newest version: name, rows, when, by whom, source."""
-    after = ""
-    with plainly(), platform().database.transaction() as session:
-        while page := tables.tables(session, after=after, limit=PAGE):
-            for table in page:
-                click.echo(line(table))
-            after = page[-1].name
+    show(lambda session, after: tables.tables(session, after=after, limit=PAGE), line)
 
 
 @group.command("show")
 @click.argument("table", metavar="NAME[@N]")
-def show(table: str) -> None:
+def show_one(table: str) -> None:
     """Show a table, in its newest version or in the one that is named: what it is, then a line for each row."""
     with plainly(), platform().database.transaction() as session:
         found = tables.named(session, table)

@@ -1,6 +1,6 @@
 """`flask rulesets …`: try a rule set on its own examples, publish it, and see what is published.
 
-`test` needs neither servers nor settings: `python -m app.cli rulesets test FILE` runs it without an application.
+`test` needs neither servers nor settings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ import orjson
 from flask.cli import AppGroup
 
 from app import authoring, json, reference
-from app.cli.terminal import plainly, platform
+from app.cli.terminal import plainly, platform, show
 from app.errors import InvalidTable, RuleSetInvalid
 from app.models import rulesets
 from app.models.rulesets import Overview
@@ -93,17 +93,12 @@ def publish(file: BinaryIO, note: str | None) -> None:
 @group.command("list")
 def show_all() -> None:
     """List every rule set: its newest version, when it was published and by whom, its title."""
-    after = ""
-    with plainly(), platform().database.transaction() as session:
-        while page := rulesets.overview(session, after=after, limit=PAGE):
-            for each in page:
-                click.echo(line(each))
-            after = page[-1].name
+    show(lambda session, after: rulesets.overview(session, after=after, limit=PAGE), line)
 
 
 @group.command("show")
 @click.argument("ref", metavar="NAME[@N]")
-def show(ref: str) -> None:
+def show_one(ref: str) -> None:
     """Print a published rule set, its newest version or the one named, as JSON to edit."""
     name, separator, number = ref.partition("@")
     if separator and not is_version(number):
@@ -167,9 +162,11 @@ def report(ruleset: RuleSet, outcome: Trial) -> Iterator[str]:
         yield "Rules that no example breaks:"
         yield from (f"  {rule}" for rule in outcome.never_hit)
         yield ""
+    # A file that is not published yet need not name a version.
+    name = ruleset.ref if ruleset.version else ruleset.name
     failed, hit = len(outcome.failures), outcome.rules - len(outcome.never_hit)
     yield (
-        f"{ruleset.ref}: {outcome.examples} examples, {outcome.examples - failed} passed, {failed} failed; "
+        f"{name}: {outcome.examples} examples, {outcome.examples - failed} passed, {failed} failed; "
         f"{hit} of {outcome.rules} rules broken by an example"
     )
 

@@ -10,9 +10,12 @@ from app import json
 from app.auth import tokens
 from app.auth.scopes import Scope
 from app.cli.terminal import plainly, platform
-from app.models import access
+from app.models import access, audit
 
 group = AppGroup("tokens", help="Make, list and revoke the tokens of clients.")
+
+#: Who acts, in the audit trail.
+BY = "cli"
 
 
 @group.command("create")
@@ -42,6 +45,7 @@ def create(client: str, name: str, scopes: tuple[str, ...], expires_days: int | 
             scopes=sorted(set(scopes)),
             expires_at=expires_at,
         )
+        audit.note(session, actor=BY, action="token.create", subject=f"token:{row.id}", details={"scopes": row.scopes})
     if as_json:
         told = {"id": row.id, "client": client, "name": name, "scopes": row.scopes, "expires_at": expires_at}
         click.echo(json.text({**told, "token": token}))
@@ -66,6 +70,8 @@ def revoke(token_id: UUID) -> None:
     """Refuse a token from now on."""
     with plainly(), platform().database.transaction() as session:
         revoked = access.revoke(session, token_id)
+        if revoked:
+            audit.note(session, actor=BY, action="token.revoke", subject=f"token:{token_id}", details={})
     if not revoked:
         raise click.ClickException(f"There is no token {token_id} that could be revoked.")
     click.echo(f"{token_id} is revoked.")

@@ -15,15 +15,15 @@ from sqlalchemy.orm import Session
 
 from app import messages
 from app.comparison.chunk import Chunk
-from app.comparison.drafts import Drafts, compiled, pinned
+from app.comparison.drafts import Drafts
+from app.compiling import compiled, pinned
 from app.database import Database
 from app.errors import ComparisonEnded, ComparisonNotFound, ComparisonRunning, DraftNotFound, RuleSetInvalid
 from app.models import audit, comparisons, past, rulesets
-from app.models.base import new_id
 from app.models.comparisons import Comparison, State
 from app.rules import RuleSetError
 
-__all__ = ["MOST_REQUESTS", "Drafts", "begin", "cancel", "fail", "find", "newest", "resume", "send", "step"]
+__all__ = ["MOST_REQUESTS", "Drafts", "begin", "cancel", "fail", "find", "forget", "newest", "resume", "send", "step"]
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +31,12 @@ log = structlog.get_logger(__name__)
 MOST_REQUESTS = 100_000
 #: How many rows, of any rule set, are looked through to learn how many requests there are to compare.
 COUNTED = 200_000
-#: Stranded comparisons that are sent again in one run.
+#: Stranded comparisons that are sent again in one run, and old ones that are removed.
 MOST_RESUMED = 100
+MOST_FORGOTTEN = 500
 
 
-def begin(session: Session, name: str, *, client_id: UUID, asked: int) -> Comparison:
+def begin(session: Session, name: str, comparison_id: UUID, *, client_id: UUID, asked: int) -> Comparison:
     """Return a new comparison of the present draft of `name` with its last `asked` requests; it is still to be sent.
 
     Raises:
@@ -52,7 +53,6 @@ def begin(session: Session, name: str, *, client_id: UUID, asked: int) -> Compar
     except RuleSetError as error:
         raise RuleSetInvalid("The draft does not compile.", errors=[problem(error)]) from None
     published = rulesets.resolve(session, name, None)
-    comparison_id = new_id()
     added = comparisons.add(
         session,
         comparison_id=comparison_id,
@@ -157,6 +157,15 @@ def resume(database: Database, broker: Broker, *, after_ms: int) -> int:
     missing = [messages.compare(comparison_id, number) for comparison_id, number in stranded]
     # For one that is there already the broker returns that one.
     return sum(broker.enqueue(message).message_id == message.message_id for message in missing)
+
+
+def forget(database: Database, *, days: int) -> int:
+    """Return how many comparisons that ended more than `days` ago are gone now: some, if there are very many.
+
+    The audit trail still says that they were begun. Raises DatabaseAway.
+    """
+    with database.transaction() as session:
+        return comparisons.forget(session, days=days, limit=MOST_FORGOTTEN)
 
 
 def problem(error: RuleSetError) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 Rows are only ever added. A trigger refuses everything else, so that a mistake in the code cannot rewrite history.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import DateTime, Text, insert, text
+from sqlalchemy import DateTime, Text, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -46,3 +46,20 @@ def note(session: Session, *, actor: str, action: str, subject: str, details: Ma
             request_id=structlog.contextvars.get_contextvars().get("request_id"),
         )
     )
+
+
+def newest(
+    session: Session,
+    *,
+    before: UUID | None,
+    limit: int,
+    actor: str | None = None,
+    action: str | None = None,
+    subject: str | None = None,
+) -> Sequence[AuditEntry]:
+    """Return up to `limit` entries, newest first, those older than `before` and of just this actor, action, subject."""
+    wanted = {AuditEntry.actor: actor, AuditEntry.action: action, AuditEntry.subject: subject}
+    query = select(AuditEntry).where(*(column == value for column, value in wanted.items() if value is not None))
+    if before is not None:
+        query = query.where(AuditEntry.id < before)
+    return session.scalars(query.order_by(AuditEntry.id.desc()).limit(limit)).all()

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Index, Integer, LargeBinary, Text, func, select, text, update
+from sqlalchemy import CheckConstraint, DateTime, Index, Integer, LargeBinary, Text, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
@@ -215,6 +215,17 @@ def stranded(session: Session, *, after_ms: int, limit: int) -> Sequence[tuple[U
         .limit(limit)
     )
     return [(row.id, row.step) for row in rows]
+
+
+def forget(session: Session, *, days: int, limit: int) -> int:
+    """Return how many comparisons, `limit` at most, are gone: those that ended more than `days` ago."""
+    old = func.clock_timestamp() - func.make_interval(0, 0, 0, days)
+    ids = select(Comparison.id).where(Comparison.finished_at < old).order_by(Comparison.id).limit(limit)
+    gone = session.execute(
+        delete(Comparison).where(Comparison.id.in_(ids)).returning(Comparison.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(gone.all())
 
 
 def _end(session: Session, comparison_id: UUID, old: Sequence[State], end: State, **values: Any) -> bool:

@@ -41,6 +41,8 @@ class Request(Base):
     __table_args__ = (
         CheckConstraint("state IN ('pending', 'done', 'failed')", name="state"),
         CheckConstraint("autofix IN ('safe')", name="autofix"),
+        # For a client that looks at what it has sent.
+        Index("validation_requests_client_id_id_idx", "client_id", "id"),
         Index("validation_requests_pending_idx", "id", postgresql_where=text("state = 'pending'")),
         {"postgresql_partition_by": "RANGE (id)"},
     )

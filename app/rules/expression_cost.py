@@ -17,6 +17,8 @@ from app.rules.syntax import Call, Constant, Listing, Loop, Name, Node, Select, 
 #: expression after 10,000 steps, so that one that may take more could never judge a full item.
 MOST_ELEMENTS = 1_000
 MOST_STEPS = 10_000
+#: Steps of all loops of all rules of a rule set: two hundred rules that walk a list of a thousand, and some.
+MOST_STEPS_TOGETHER = 250_000
 #: How often one loop may stand inside another.
 MOST_LOOPS = 3
 #: Levels of a tree. The engine has room for 32; the list of all rules and a walk over elements take some.
@@ -57,6 +59,7 @@ class Bounds:
         """Take the schema that every item has passed before an expression sees it."""
         self._schema = schema
         self._read = 0.0
+        self._steps = 0
 
     def hold(self, tree: Tree, *, each_of: str = "") -> None:
         """Return only if the expression may be used; `each_of` is the list for whose elements it is asked.
@@ -76,6 +79,11 @@ class Bounds:
         """Return whether there is room to read this much more."""
         self._read += weight
         return self._read <= MOST_READ
+
+    def step(self, steps: int) -> bool:
+        """Return whether there is room for so many steps more."""
+        self._steps += steps
+        return self._steps <= MOST_STEPS_TOGETHER
 
     def _part(self, outer: Size, schema: Any) -> Size:
         """Return the size of a part of `outer` that has this schema."""
@@ -160,6 +168,8 @@ class _Reading:
         steps = times * max(over.count, 1)
         if steps > MOST_STEPS:
             raise self._error(loop, f"more than {MOST_STEPS} steps, with the loops around it: lower maxItems")
+        if not self._bounds.step(steps):
+            raise self._error(loop, f"the rules together take more than {MOST_STEPS_TOGETHER} steps: lower maxItems")
         first = self._size(loop.first, names, times, depth=depth + 1, loops=loops)
         inside = {**names, loop.element: self._bounds._element(over), loop.sum: Size(0, first.count)}
         for part in (loop.while_, loop.result):

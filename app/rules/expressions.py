@@ -7,7 +7,7 @@ list into an error; values nested some ten thousand deep overflow its C stack, s
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from cel_expr_python import cel
@@ -70,7 +70,7 @@ class Expressions:
         names = ("item", "each") if each_of else ("item",)
         together = _compiled(listing(sources), *names)
         self._eval = together.eval
-        self._single = [_compiled(source, *names) for source in sources]
+        self._sources = sources
         self._names = names
         self._each_of = each_of
         item = Use()
@@ -86,6 +86,11 @@ class Expressions:
         seen = self._view(item)
         elements = seen[self._each_of]
         return [self._values({"item": seen, "each": elements[index]}) for index in indexes]
+
+    @cached_property
+    def _single(self) -> list[Any]:
+        """Each expression by itself: rarely needed, and half the work of compiling."""
+        return [_compiled(source, *self._names) for source in self._sources]
 
     def _values(self, given: dict[str, Any]) -> list[Any]:
         try:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+import orjson
+
 from app.rules import catalogue
 
 JSON = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -15,6 +17,8 @@ Severity = Literal["error", "warning", "info"]
 #: Params are stored with every finding, a million times in an import: long texts and lists are cut to this.
 LONGEST_TEXT = 200
 LONGEST_LIST = 20
+#: Characters of a pointer: items choose their names, and one item can have a hundred findings below a long one.
+LONGEST_POINTER = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,10 @@ class Suggestion:
 class Finding:
     """One thing that is wrong. Only findings of severity `error` make an item invalid.
 
-    `pointer` is a JSON Pointer (RFC 6901) to the value; for a missing property, to where it should be. `code` is
-    stable; `app.rules.catalogue` lists every one. `rule_id` names the rule in the rule set: a rule's id, the schema
-    keyword as a URI fragment such as `#/properties/amount/pattern`, or the place of a fact such as `/origin`; empty
-    when none of these is at fault.
+    `pointer` is a JSON Pointer (RFC 6901) to the value; for a missing property, to where it should be; to what holds it
+    where it would be longer than LONGEST_POINTER. `code` is stable; `app.rules.catalogue` lists every one. `rule_id`
+    names the rule in the rule set: a rule's id, the schema keyword as a URI fragment such as
+    `#/properties/amount/pattern`, or the place of a fact such as `/origin`; empty when none of these is at fault.
     """
 
     pointer: str
@@ -81,6 +85,17 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
+def place(path: Iterable[str | int]) -> str:
+    """Return `path` as a JSON Pointer of at most LONGEST_POINTER characters: that of what holds it, if need be."""
+    found = ""
+    for step in path:
+        longer = found + pointer([step])
+        if len(longer) > LONGEST_POINTER:
+            break
+        found = longer
+    return found
+
+
 def steps(pointer: str) -> list[str]:
     """Return the unescaped reference tokens of a JSON Pointer (RFC 6901 §3): `/a~1b/0` is `["a/b", "0"]`."""
     plain = pointer.split("/")[1:]
@@ -88,7 +103,7 @@ def steps(pointer: str) -> list[str]:
 
 
 def clip(params: Mapping[str, Any]) -> dict[str, JSON]:
-    """Return `params` as JSON of bounded size: long texts and lists cut, deep or foreign values as text."""
+    """Return `params` as JSON of bounded size: long texts and lists cut, deep values as their JSON, others as text."""
     return {name: _clipped(value) for name, value in params.items()}
 
 
@@ -101,5 +116,16 @@ def _clipped(value: Any) -> JSON:
 def _flat(value: Any) -> JSON:
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = value if isinstance(value, str) else str(value)
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    return cut(_written(value), LONGEST_TEXT)
+
+
+def cut(text: str, longest: int) -> str:
+    """Return `text`, with its end as `…` when it is too long."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _written(value: Any) -> str:
+    """Return a value as text: a list or an object as people write it in their files, not as Python would."""
+    if isinstance(value, list | dict):
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    return str(value)

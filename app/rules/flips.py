@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from app.rules.findings import LONGEST_TEXT, Severity
+from app.rules.findings import LONGEST_TEXT, Severity, cut
 
 #: What becomes of an item: its verdict turns to invalid, or to valid, or stays while the findings are others.
 Kind = Literal["to_invalid", "to_valid", "otherwise"]
@@ -134,7 +134,4 @@ class Tally:
 
 def bounded(mark: Mark) -> dict[str, str]:
     """Return the finding as an example shows it. Its pointer holds names out of the item, which may be long."""
-    pointer = mark.pointer
-    if len(pointer) > LONGEST_TEXT:
-        pointer = pointer[: LONGEST_TEXT - 1] + "…"
-    return {"code": mark.code, "severity": mark.severity, "pointer": pointer}
+    return {"code": mark.code, "severity": mark.severity, "pointer": cut(mark.pointer, LONGEST_TEXT)}

@@ -5,7 +5,7 @@ not tried.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,10 +63,11 @@ class Trial:
         return not self.failures
 
 
-def trial(ruleset: RuleSet, definition: Mapping[str, Any]) -> Trial:
+def trial(ruleset: RuleSet, definition: Mapping[str, Any], *, turn: Callable[[], None] = lambda: None) -> Trial:
     """Return what becomes of the examples of `definition`, which `ruleset` was compiled from.
 
     An example passes when it brings exactly the findings that it names, in any order, each as often as it is named.
+    `turn` is called before each of them, for others who wait for this process; what it raises is raised.
 
     Raises:
         RuleSetError: the item of an example is too large. The text says which.
@@ -76,6 +77,7 @@ def trial(ruleset: RuleSet, definition: Mapping[str, Any]) -> Trial:
     failures: list[Failure] = []
     hit: set[str] = set()
     for index, example in enumerate(examples):
+        turn()
         _measure(index, example["item"])
         findings = ruleset.check(example["item"])
         hit.update(_broken(findings))

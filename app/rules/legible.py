@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from app.rules.findings import Finding, pointer
+from app.rules.findings import Finding, place
 
 #: What orjson can write, and far below the nesting that would overflow the CEL engine's stack.
 DEEPEST = 254
@@ -34,9 +34,9 @@ def _culprit(item: Any) -> Finding:
         if len(path) > DEEPEST:
             return Finding("", "item.too_deep", "error", {"limit": DEEPEST}, "")
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            return Finding(pointer(path), "item.number_too_large", "error", {}, "")
+            return Finding(place(path), "item.number_too_large", "error", {}, "")
         if isinstance(value, str) and not _unicode(value):
-            return Finding(pointer(path), "item.text_not_unicode", "error", {}, "")
+            return Finding(place(path), "item.text_not_unicode", "error", {}, "")
     raise TypeError("the item holds something that is not JSON")
 
 

@@ -26,6 +26,8 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 _VARIABLES = ("item", "each")
 _EQUAL = ("_==_", "_!=_")
+#: What gives a bool or is Unsure.
+_BOOLS = frozenset({*_COMPARE, "_&&_", "_||_", "!_", "@in"})
 _ORDERED = (str, int, datetime, timedelta)
 _SPANS = {"h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
 _SPAN = re.compile(r"([0-9]{1,6})([hms])")
@@ -38,7 +40,7 @@ def condition(root: Node, facts: Facts, each: Facts | None) -> Answer | None:
     `facts` are those of the item, `each` those of the elements that it is asked about.
     """
     answer = _answer(root, {"item": facts, "each": each or Facts()})
-    return _sure(answer) if answer else None
+    return _sure(root, answer) if answer else None
 
 
 def every(field: str, answer: Answer) -> Answer:
@@ -116,11 +118,33 @@ def _path(node: Node, names: Mapping[str, Facts]) -> Answer | None:
         # A text with facts is a map of them, which CEL has to see.
         if facts.read:
             return None
-        return (lambda item, each, one: item[field]) if node.name == "item" else _on(node.name, lambda of: of[field])
+        return _field(node.name, field)
     told = facts.told if facts.read else None
     if told is None:
         return _on(node.name, lambda of: of[field][name])
+    if node.name == "item":
+        return _fact(field, name, told)
     return _on(node.name, lambda of: _told(told, of[field])[name])
+
+
+def _field(name: str, field: str) -> Answer:
+    """Return what answers with a field of the variable called `name`."""
+    # Written out, as in `_fact`: these are asked some twenty times an item, and each call more shows.
+    if name == "item":
+        return lambda item, each, one: item[field]
+    if name == "each":
+        return lambda item, each, one: each[field]
+    return lambda item, each, one: one[field]
+
+
+def _fact(field: str, name: str, told: Callable[[str], Any]) -> Answer:
+    """Return what answers with a fact of a text of the item."""
+
+    def fact(item: Any, each: Any, one: Any) -> Any:
+        value = item[field]
+        return (told(value) if value.__class__ is str else value)[name]
+
+    return fact
 
 
 def _on(name: str, get: Callable[[Any], Any]) -> Answer:
@@ -167,7 +191,7 @@ def _loop(loop: Loop, names: Mapping[str, Facts], *, counts: bool) -> Answer | N
         case _:
             return None
     body = _answer(asked, {**names, loop.element: facts.elements or Facts()})
-    return _walk(field, _sure(body), loop.step.function) if body else None
+    return _walk(field, _sure(asked, body), loop.step.function) if body else None
 
 
 def _walk(field: str, body: Answer, joins: str) -> Answer:
@@ -213,9 +237,17 @@ def _map(value: Any) -> dict[str, Any]:
     raise TypeError
 
 
-def _sure(answer: Answer) -> Answer:
-    """Return the same answer if it is a bool."""
+def _sure(node: Node, answer: Answer) -> Answer:
+    """Return what answers the same as `answer`, which is that of `node`, if it is a bool."""
+    match node:
+        case Loop() | Select(test=True):
+            return answer
+        case Call(function=function) if function in _BOOLS:
+            return answer
+    return _checked(answer)
 
+
+def _checked(answer: Answer) -> Answer:
     def sure(item: Any, each: Any, one: Any) -> Any:
         value = answer(item, each, one)
         if value is True or value is False:

@@ -12,7 +12,7 @@ import jsonschema_rs
 import orjson
 
 from app.rules.errors import RuleSetError
-from app.rules.findings import JSON, Finding, clip, pointer
+from app.rules.findings import JSON, LONGEST_POINTER, Finding, clip, cut, place, pointer
 from app.rules.schema_cost import weight
 
 #: Bytes that a compiled pattern may take.
@@ -49,8 +49,8 @@ class Shape:
                 offline=True,
             )
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
-            place = pointer(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else ""
-            raise RuleSetError(f"schema: {_explained(error)}", pointer=f"/schema{place}") from None
+            at = pointer(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else ""
+            raise RuleSetError(f"schema: {_explained(error)}", pointer=f"/schema{at}") from None
 
     def fits(self, item: Any) -> bool:
         """Return whether `item` breaks nothing: faster than looking for breaches, and most items have none."""
@@ -62,8 +62,19 @@ class Shape:
             yield from self.breaches(item)
 
     def breaches(self, item: Any) -> Iterator[Finding]:
-        """Yield the findings of an item that does not fit; only the first one when there could be too many to count."""
-        for error in self._errors(item):
+        """Yield the findings of an item that does not fit.
+
+        Where there could be too many to work out, only those of the first breach, and one that says so.
+        """
+        # The library works out every error before it gives the first one, and a large list can have a hundred thousand.
+        if len(orjson.dumps(item)) * self._weight <= MOST_WORK:
+            yield from self._told(self._validator.iter_errors(item), item)
+            return
+        yield from self._told(self._first(item), item)
+        yield Finding("", "item.first_only", "info", {}, "")
+
+    def _told(self, errors: Iterable[jsonschema_rs.ValidationError], item: Any) -> Iterator[Finding]:
+        for error in errors:
             path = tuple(error.schema_path)
             steady = self._steady.get(path)
             if steady:
@@ -75,28 +86,24 @@ class Shape:
                     self._steady[path] = finding.code, finding.params.copy(), finding.rule_id
                 yield finding
 
-    def _errors(self, item: Any) -> Iterable[jsonschema_rs.ValidationError]:
-        # The library works out every error before it gives the first one, and a large list can have a hundred thousand.
-        if len(orjson.dumps(item)) * self._weight <= MOST_WORK:
-            return self._validator.iter_errors(item)
+    def _first(self, item: Any) -> Iterator[jsonschema_rs.ValidationError]:
         try:
             self._validator.validate(item)
         except jsonschema_rs.ValidationError as error:
-            return [error]
-        return []
+            yield error
 
 
 def _place(path: list[str | int]) -> str:
-    """Return what `pointer` does, sooner for a plain field."""
+    """Return what `place` does, sooner for a plain field."""
     if len(path) == 1 and isinstance(name := path[0], str) and "/" not in name and "~" not in name:
-        return f"/{name}"
-    return pointer(path)
+        return f"/{name}" if len(name) < LONGEST_POINTER else ""
+    return place(path)
 
 
 def _findings(error: jsonschema_rs.ValidationError, item: Any) -> Iterator[Finding]:
-    keyword, rule_id = _keyword(error), "#" + pointer(error.schema_path)
+    keyword, rule_id = _keyword(error), cut("#" + pointer(error.schema_path), LONGEST_POINTER)
     for path, params in _places(error, keyword, item):
-        yield Finding(pointer(path), f"schema.{keyword}", "error", clip(params), rule_id)
+        yield Finding(place(path), f"schema.{keyword}", "error", clip(params), rule_id)
 
 
 def _keyword(error: jsonschema_rs.ValidationError) -> str:

@@ -105,6 +105,8 @@ class Suggestions:
         owner, parent = _at(item, pointer(above)), self._parent(finding.rule_id)
         if parent is None or not isinstance(owner, dict) or len(name) > LONGEST:
             return None
+        if finding.params["property"] != name:  # The pointer is that of what holds it.
+            return None
         missing = Nearby(parent.fields - owner.keys())
         # `Valid From` and `valid-from` are written for `valid_from`.
         plain = "_".join(name.replace("-", " ").replace("_", " ").split())
@@ -196,6 +198,8 @@ class Parent:
     @classmethod
     def of(cls, schema: Any, rule_id: str) -> "Parent | None":
         """Return the schema that holds the keyword at `rule_id` (a URI fragment), None when it can't stand alone."""
+        if rule_id.endswith("…"):  # It was too long, so nobody knows where it led.
+            return None
         *above, keyword = steps(rule_id.removeprefix("#")) or [""]
         parent = _at(schema, pointer(above))
         if not isinstance(parent, dict):

@@ -89,28 +89,24 @@ class Tree:
     """An expression."""
 
     root: Node
-    _positions: dict[int, int]
-    _lines: tuple[int, ...]
+    #: SourceInfo as it came: only whoever has something to complain of asks for a place.
+    _source: bytes
 
     def place(self, node: Node) -> Place | None:
-        """Return where `node` stands; what a macro has added stands nowhere."""
-        offset = self._positions.get(node.id)
+        """Return where `node` stands, None when nobody has said; what a macro has added stands where the macro does."""
+        source = _parts(self._source)
+        pairs = (_parts(_bytes(pair)) for pair in source.get(_POSITIONS, []))
+        offset = next((_number(pair, 2) for pair in pairs if _number(pair, 1) == node.id), None)
         if offset is None:
             return None
-        starts = [0, *(end for end in self._lines if end <= offset)]
+        starts = [0, *(end for end in _packed(source.get(_LINES, [])) if end <= offset)]
         return Place(len(starts), offset - starts[-1] + 1)
 
 
 def read(checked: bytes) -> Tree:
     """Return the tree that `checked`, the bytes of a CheckedExpr, holds."""
     parts = _parts(checked)
-    source = _parts(_last(parts, _SOURCE))
-    pairs = [_parts(_bytes(pair)) for pair in source.get(_POSITIONS, [])]
-    return Tree(
-        _node(_last(parts, _EXPR)),
-        {_number(pair, 1): _number(pair, 2) for pair in pairs},
-        tuple(_packed(source.get(_LINES, []))),
-    )
+    return Tree(_node(_last(parts, _EXPR)), _last(parts, _SOURCE))
 
 
 def field(message: bytes, number: int) -> bytes:

@@ -50,6 +50,10 @@ def _part(node: Node, names: Mapping[str, Use]) -> Use | None:
     match node:
         case Name():
             return names.get(node.name)
+        case Select(operand=operand, field=name, test=True):
+            outer = _part(operand, names)
+            if outer:
+                outer.at(name)
         case Select(operand=operand, field=name):
             outer = _part(operand, names)
             return outer.at(name) if outer else None

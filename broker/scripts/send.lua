@@ -27,7 +27,8 @@ local function send(id, delay_ms, parked, body, now, wake_ms)
   if delay_ms <= 0 then
     return append(lane_of(id), body, parked)
   end
-  local due = now + delay_ms
+  -- A part of this millisecond is over: counted from its end, nothing is offered before its time.
+  local due = now + 1 + delay_ms
   local head = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
   local name, copy, added = id, 1, redis.pcall('HSETNX', KEYS[3], id, body)
   while added == 0 do

@@ -8,16 +8,17 @@
 --        5 wake ms (see send.lua)
 --        6 greatest age of a dead letter in ms  7 greatest number of dead letters  8 their greatest bytes
 --        9 until when the consumer's lease is renewed, in ms from now; 0 leaves it as it is
---        10 number of plain settlements: entries that are just done
---        11 … the names of their entries
+--        10 11 12 numbers of plain settlements, of entries that are just done, in the lanes, the most urgent first
+--        13 … the ids of their entries, in the same order
 --        … the other settlements, one after another, each of them:
 --            the entry's name,
 --            number of sends, each: id, delay ms, parked since ms or '', body,
 --            number of dead letter texts (fields and values; 0 is no dead letter), the texts,
 --            the claim that ends with it (see claims.lua) and, if it is not '', the message id
 --          A body of '' stands for the body that the entry has in the stream.
--- Result {now ms, ms until the next delayed message is due or -1, outcomes, new, retaken, 1 if the queue is paused}
---          outcome   of each settlement, in their order: 1 settled; 0 no longer this consumer's, nothing done; text: refused, nothing done
+-- Result {now ms, ms until the next delayed message is due or -1, unsettled, new, retaken, 1 if the queue is paused}
+--          unsettled number from 1, why, …: settlements that were not done
+--                    why is 0 when the entry is no longer this consumer's, else the text of Redis's refusal
 --          new       {lane's mark, entries as XREADGROUP gives them}, the most urgent lane first
 --          retaken   {name, fields, starts counted so far or nil}
 
@@ -29,6 +30,7 @@ local group, me, shelf = ARGV[1], ARGV[2], ARGV[3]
 local want, wake_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 local now = now_ms()
 local settled, settled_names = {}, {}
+local number, unsettled = 0, {}
 
 -- Entries that are not ours to read may carry anything: keep all they have.
 local function standing(stream, id)
@@ -69,6 +71,14 @@ local function note_settled(stream, id, name)
   settled_names[#settled_names + 1] = name
 end
 
+local function conclude(outcome)
+  number = number + 1
+  if outcome ~= 1 then
+    unsettled[#unsettled + 1] = number
+    unsettled[#unsettled + 1] = outcome
+  end
+end
+
 -- What may be refused for want of memory comes first; acknowledging comes last and never is.
 local function settle(name, first_send, sends, first_text, texts)
   local owned, failed, stream, id = owned_by(me, group, name)
@@ -96,67 +106,55 @@ local function settle(name, first_send, sends, first_text, texts)
   return 1
 end
 
--- An earlier id, as far as can be seen cheaply.
-local function is_before(a, b)
-  local a_ms, b_ms = string.sub(a, 1, 13), string.sub(b, 1, 13)
-  if a_ms ~= b_ms then
-    return a_ms < b_ms
+-- Settle what is just done: the entries of one lane whose ids are ARGV from `first` to `last`.
+local function settle_plain(mark, first, last)
+  local stream, found = LANES[mark], {}
+  local pending = redis.pcall('XPENDING', stream, group, '-', '+', (last - first + 1) * 2, me)
+  if not pending.err then
+    for _, entry in ipairs(pending) do
+      found[entry[1]] = true
+    end
   end
-  return #a < #b or (#a == #b and a < b)
-end
-
--- Of ARGV from `first` to `last`, the names of entries that are ours, found with one call for each lane.
--- What it misses is asked for one by one.
-local function ours(first, last)
-  local lanes, found = {}, {}
+  local all = true
   for i = first, last do
-    local stream, id, mark = entry_of(ARGV[i])
-    local lane = lanes[stream]
-    if not lane then
-      lanes[stream] = {mark = mark, least = id, most = id, count = 1}
-    else
-      lane.count = lane.count + 1
-      if is_before(id, lane.least) then
-        lane.least = id
-      elseif is_before(lane.most, id) then
-        lane.most = id
-      end
-    end
+    all = all and found[ARGV[i]]
   end
-  for stream, lane in pairs(lanes) do
-    local pending = redis.pcall('XPENDING', stream, group, lane.least, lane.most, lane.count * 2, me)
-    if not pending.err then
-      for _, entry in ipairs(pending) do
-        found[lane.mark .. entry[1]] = true
-      end
-    end
+  if all and mark == '' then
+    -- The shorter way to the same end.
+    redis.call('XACK', stream, group, unpack(ARGV, first, last))
+    redis.call('XDEL', stream, unpack(ARGV, first, last))
+    redis.call('HDEL', KEYS[5], unpack(ARGV, first, last))
+    number = number + last - first + 1
+    return
   end
-  return found
-end
-
-local function settle_plain(name, found)
-  local stream, id = entry_of(name)
-  if not found[name] then
-    local owned, failed = owned_by(me, group, name)
+  for i = first, last do
+    local name = mark .. ARGV[i]
+    -- What lies further back among what is pending is asked for by itself.
+    local owned, failed = found[ARGV[i]], nil
     if not owned then
-      return failed and failed.err or 0
+      owned, failed = owned_by(me, group, name)
     end
+    if owned then
+      note_settled(stream, ARGV[i], name)
+    end
+    conclude(owned and 1 or failed and failed.err or 0)
   end
-  note_settled(stream, id, name)
-  return 1
 end
 
-local outcomes, at = {}, 11 + tonumber(ARGV[10])
-local found = ours(11, at - 1)
-for i = 11, at - 1 do
-  outcomes[#outcomes + 1] = settle_plain(ARGV[i], found)
+local at = 13
+for i, mark in ipairs(MARKS) do
+  local count = tonumber(ARGV[9 + i])
+  if count > 0 then
+    settle_plain(mark, at, at + count - 1)
+    at = at + count
+  end
 end
 while at <= #ARGV do
   local sends = tonumber(ARGV[at + 1])
   local letter = at + 2 + sends * 4
   local texts = tonumber(ARGV[letter])
   local outcome = settle(ARGV[at], at + 2, sends, letter + 1, texts)
-  outcomes[#outcomes + 1] = outcome
+  conclude(outcome)
   at = letter + 1 + texts
   if ARGV[at] ~= '' then
     if outcome == 1 then
@@ -264,4 +262,4 @@ if want > 0 and paused == 0 then
   end
 end
 
-return {now, due_ms, outcomes, new, retaken, paused}
+return {now, due_ms, unsettled, new, retaken, paused}

@@ -48,6 +48,10 @@ _DEEP = 200
 _PACE_S = 0.02
 _SPARSE_S = 1.5
 
+#: Redis offers delayed messages by its clock, CLOCK_REALTIME, and tasks note their starts by CLOCK_MONOTONIC, in ms:
+#: so far the two may drift apart within a round. 0.0002 ms were seen in eight seconds.
+_CLOCKS_MS = 0.1
+
 Measure = Callable[[Field], Iterator[Row]]
 
 
@@ -130,7 +134,7 @@ def lateness(field: Field) -> Iterator[Row]:
         for one in (OURS, REDIS_BROKER)
     )
     soonest = min(min(delays) for delays in ours)
-    if soonest < -1:
+    if soonest < -_CLOCKS_MS:
         raise Miscounted(f"a delayed message started {-soonest:.1f} ms before its time")
     for name, share in (("p50", 0.5), ("p99", 0.99)):
         mine, yours = (statistics.median(percentile(delays, share) for delays in series) for series in (ours, theirs))

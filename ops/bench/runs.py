@@ -84,7 +84,7 @@ class Drain:
 
 def drain(field: Field, contender: Contender, number: int, *, prefetch: int = 0) -> Drain:
     """Return how fast `number` messages were drained. Raises Miscounted unless as many tasks started."""
-    [report], done = _run_all(field, contender, number, prefetch=prefetch, processes=1)
+    [report], done = _run_all(field, contender, number, prefetch=prefetch, processes=1, role="work")
     if contender.left is None:
         done = max(report.started)
     return Drain(number / (done - min(report.started)), report.cpu_since_first_s / number * 1e6)
@@ -95,7 +95,7 @@ def shared_speed(field: Field, contender: Contender, number: int, processes: int
 
     Raises Miscounted.
     """
-    reports, _ = _run_all(field, contender, number, prefetch=0, processes=processes)
+    reports, _ = _run_all(field, contender, number, prefetch=0, processes=processes, role="join")
     if not all(report.ran for report in reports):
         raise Miscounted(f"{contender.name}: a process had nothing to run")
     begun = max(min(report.started) for report in reports)
@@ -104,16 +104,18 @@ def shared_speed(field: Field, contender: Contender, number: int, processes: int
 
 
 def _run_all(
-    field: Field, contender: Contender, number: int, *, prefetch: int, processes: int
+    field: Field, contender: Contender, number: int, *, prefetch: int, processes: int, role: str
 ) -> tuple[list[Report], float]:
     """Return what each worker did, and when nothing was left at Redis. Raises Miscounted."""
     ground = field.ground
     field.fill(contender, number)
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(Worker(contender, ground, expected=number, name=str(one), prefetch=prefetch))
+            stack.enter_context(Worker(contender, ground, expected=number, name=str(one), prefetch=prefetch, role=role))
             for one in range(processes)
         ]
+        if role == "join":
+            tally.start_together(ground.desk, processes)
         workers[0].wait_until(lambda: contender.is_done(ground), f"the drain by {contender.name}")
         done = time.monotonic()
         reports = [worker.report() for worker in workers]

@@ -1,6 +1,7 @@
 """What every contender's program can be told on its command line, so that all play by the same rules.
 
     PROGRAM work URL NAME EXPECTED   run messages until killed; the bench knows this worker as NAME
+    PROGRAM join URL NAME EXPECTED   the same, but not before the bench lets all workers begin
     PROGRAM hold URL NAME EXPECTED   the same, but no task ever ends
     PROGRAM fill URL NUMBER          send messages one by one, and print how many a second
     PROGRAM pace URL NUMBER SECONDS  send one message every so many seconds
@@ -46,7 +47,7 @@ Make = Callable[[str, Note], tuple[Send, Work]]
 def main(make: Make) -> None:
     """The command line has been obeyed."""
     role, url, *rest = sys.argv[1:]
-    roles: dict[str, Callable[..., None]] = {"work": _work, "hold": _hold, "fill": _fill, "pace": _pace}
+    roles: dict[str, Callable[..., None]] = {"work": _work, "join": _join, "hold": _hold, "fill": _fill, "pace": _pace}
     roles[role](make, url, *rest)
 
 
@@ -59,6 +60,14 @@ def _work(make: Make, url: str, name: str, expected: str) -> None:
     tally = Tally(url, name, int(expected))
     tally.start()
     _, work = make(url, tally.note)
+    work()
+
+
+def _join(make: Make, url: str, name: str, expected: str) -> None:
+    tally = Tally(url, name, int(expected))
+    tally.start()
+    _, work = make(url, tally.note)
+    tally.wait_for_start()
     work()
 
 

@@ -23,6 +23,10 @@ DATABASE = 1
 #: String: set by a worker that has run all the messages that it was told to expect.
 DONE = "done"
 
+#: Lists: a word from each worker that is ready to begin, and one for each that may.
+READY = "ready"
+START = "start"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -60,6 +64,14 @@ def ask(client: redis.Redis, name: str) -> Report:
     return Report(**json.loads(answer[1]))
 
 
+def start_together(client: redis.Redis, number: int) -> None:
+    """So many workers, all that are ready, have been told to begin. Raises TimeoutError when one is not within 60 s."""
+    for _one in range(number):
+        if client.blpop([READY], timeout=60) is None:
+            raise TimeoutError("a worker was not ready to begin")
+    client.rpush(START, *["!"] * number)
+
+
 class Tally:
     """The notes of one worker process, called `name` by the bench, which expects to run `expected` messages."""
 
@@ -82,6 +94,11 @@ class Tally:
     def start(self) -> None:
         """Questions of the bench are answered from now on, by a thread."""
         threading.Thread(target=self._answer, name="tally", daemon=True).start()
+
+    def wait_for_start(self) -> None:
+        """The bench has let all workers begin (see `start_together`)."""
+        self._client.rpush(READY, self.name)
+        self._client.blpop([START])
 
     def _answer(self) -> None:
         while True:

@@ -1,9 +1,9 @@
-"""Break the broker's world for some minutes: `.venv/bin/python -m ops.chaos.broker --minutes 10`.
+"""Break the broker's world for some minutes: `.venv/bin/python -m ops.chaos.broker --minutes 10 --on cluster`.
 
-A Redis with an append-only file and some workers of its own; messages are sent at a steady rate while, one by one,
-workers are killed, frozen past their lease and told to stop, and Redis is killed, frozen and cut off. In the end every
-message that was sent must have been done. What may surprise: some are done more than once, as at-least-once allows.
-The short forms of these troubles are tests, in tests/broker.
+A Redis (one, or a formation under Sentinel or as a cluster) and some workers of its own; messages are sent at a steady
+rate while, one by one, workers are killed, frozen past their lease and told to stop, and a Redis is killed, frozen and
+cut off. In the end every message that was sent must have been done. What may surprise: some are done more than once, as
+at-least-once allows. The short forms of these troubles are tests, in tests/broker.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout
@@ -25,7 +26,8 @@ from dramatiq.message import Message
 
 from broker import RedisStreamsBroker, connect
 from ops import leash
-from ops.chaos.troubled import RUNS
+from ops.chaos.grounds import KINDS, Ground
+from ops.chaos.troubled import LEASE_MS, QUEUES, RUNS
 from ops.embedded import RedisServer
 
 #: How many worker processes there are.
@@ -34,32 +36,45 @@ WORKERS = 3
 #: Between two messages, and between two troubles, in seconds.
 PACE_S, PAUSE_S = 0.01, 2.0
 
-#: How long all may take to be done once there is no more trouble.
-PATIENCE_MS = 120_000
+#: How often to look whether a trouble is over, in seconds.
+LOOK_S = 0.2
+
+#: How long all may take to be done once there is no more trouble, in seconds.
+PATIENCE_S = 120.0
 
 
 class World:
     """A Redis, workers and a sender, and the ways to make trouble for them."""
 
-    def __init__(self, redis: RedisServer) -> None:
-        self.redis = redis
-        self.broker = RedisStreamsBroker(url=f"{redis.url}?socket_timeout=1", lease_ms=2_000)
-        self.broker.declare_queue("default")
+    def __init__(self, ground: Ground, diary: RedisServer) -> None:
+        self.ground, self.diary = ground, diary
+        self.broker = RedisStreamsBroker(url=ground.url, lease_ms=LEASE_MS)
+        for queue in QUEUES:
+            self.broker.declare_queue(queue)
         self.workers = [self._work() for _ in range(WORKERS)]
         self.sent: set[int] = set()
         #: Sent without an answer: it may have arrived.
         self.unsure: set[int] = set()
 
-    def send_until(self, end: float) -> None:
-        """Messages are sent at a steady rate until then (monotonic, s)."""
+    def send_for(self, seconds: float) -> None:
+        """Messages were sent at a steady rate for so long."""
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
-            number = len(self.sent) + len(self.unsure)
-            try:
-                self.broker.enqueue(_message(number), delay=random.choice((None, None, None, 500)))
-                self.sent.add(number)
-            except BrokerConnectionError:
-                self.unsure.add(number)
+            self._send()
             time.sleep(PACE_S)
+
+    def send_while(self, condition: Callable[[], bool]) -> None:
+        """Messages were sent at a steady rate until the condition held no more."""
+        while condition():
+            self.send_for(LOOK_S)
+
+    def _send(self) -> None:
+        number = len(self.sent) + len(self.unsure)
+        try:
+            self.broker.enqueue(_message(number), delay=random.choice((None, None, None, 500)))
+            self.sent.add(number)
+        except BrokerConnectionError:
+            self.unsure.add(number)
 
     # Troubles.
 
@@ -74,7 +89,7 @@ class World:
         """One stands still for longer than its lease."""
         frozen = random.choice(self.workers)
         frozen.send_signal(signal.SIGSTOP)
-        self.send_until(time.monotonic() + 5)
+        self.send_for(2.5 * LEASE_MS / 1000)
         frozen.send_signal(signal.SIGCONT)
 
     def stop_a_worker(self) -> None:
@@ -85,23 +100,16 @@ class World:
         self.workers[place] = self._work()
 
     def kill_redis(self) -> None:
-        """Redis is gone, and comes back a second later with what is on its disk."""
-        self.redis.kill()
-        self.send_until(time.monotonic() + 1)
-        self.redis.start()
+        """A Redis that held messages is gone, and comes back, or another follows it."""
+        self.ground.kill(self.send_while)
 
     def freeze_redis(self) -> None:
-        """Redis stands still for longer than anybody waits for a reply."""
-        pid = self.redis.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGSTOP)
-        self.send_until(time.monotonic() + 3)
-        os.kill(pid, signal.SIGCONT)
+        """A Redis that held messages stands still for longer than anybody waits for a reply."""
+        self.ground.freeze(self.send_while)
 
     def cut_all_connections(self) -> None:
         """Whatever was on its way is lost."""
-        with connect(self.redis.url) as client:
-            client.client_kill_filter(_type="normal", skipme=True)
+        self.ground.cut()
 
     @property
     def troubles(self) -> list[Callable[[], None]]:
@@ -113,19 +121,29 @@ class World:
 
     def settle(self) -> bool:
         """All is done. Return False if it was not in time."""
-        try:
-            self.broker.join("default", timeout=PATIENCE_MS)
-        except QueueJoinTimeout:
-            return False
+        deadline = time.monotonic() + PATIENCE_S
+        left = list(QUEUES)
+        while left:
+            try:
+                self.broker.join(left[0], timeout=max(0, int((deadline - time.monotonic()) * 1000)))
+            except QueueJoinTimeout:
+                return False
+            except BrokerConnectionError:
+                if time.monotonic() >= deadline:
+                    return False
+                # A slow machine may be taken for a dead server once more.
+                time.sleep(LOOK_S)
+            else:
+                left.pop(0)
         return True
 
     def runs(self) -> dict[int, int]:
         """Return how often each message ran to its end."""
-        with connect(self.redis.url) as client:
+        with connect(self.diary.url) as client:
             found: Any = client.hgetall(RUNS)
         return {int(number): int(times) for number, times in found.items()}
 
-    def end(self) -> None:
+    def close(self) -> None:
         """No process is left."""
         for worker in self.workers:
             worker.kill()
@@ -134,12 +152,22 @@ class World:
 
     def _work(self) -> subprocess.Popen[bytes]:
         command = [*leash.command(signal.SIGKILL), sys.executable, "-m", "ops.chaos.troubled"]
-        environment = {**os.environ, "REDIS_URL": f"{self.redis.url}?socket_timeout=1"}
+        environment = {**os.environ, "REDIS_URL": self.ground.url, "DIARY_URL": self.diary.url}
         return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
+@contextmanager
+def world(kind: str, *, binary: Path | None = None) -> Iterator[World]:
+    """A world that stands on one of `KINDS`, with the diary beside it. Nothing is left of it afterwards."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        diary = stack.enter_context(RedisServer(Path(folder) / "diary"))
+        standing = stack.enter_context(KINDS[kind](Path(folder) / kind, binary=binary))
+        yield stack.enter_context(closing(World(standing, diary)))
+
+
 def _message(number: int) -> Message[Any]:
-    return Message(queue_name="default", actor_name="note", args=(number,), kwargs={}, options={})
+    queue = QUEUES[number % len(QUEUES)]
+    return Message(queue_name=queue, actor_name="note", args=(number,), kwargs={}, options={})
 
 
 def trouble(world: World, seconds: float) -> dict[str, int]:
@@ -148,7 +176,7 @@ def trouble(world: World, seconds: float) -> dict[str, int]:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for one in random.sample(world.troubles, len(world.troubles)):
-            world.send_until(time.monotonic() + PAUSE_S)
+            world.send_for(PAUSE_S)
             one()
             counts[one.__name__] += 1
     return counts
@@ -157,7 +185,7 @@ def trouble(world: World, seconds: float) -> dict[str, int]:
 def report(world: World, counts: dict[str, int], settled: bool) -> int:
     """Print what happened. Return how many messages were lost."""
     runs = world.runs()
-    lost = sorted(world.sent - set(runs))
+    lost = world.sent - set(runs)
     # One in twenty fails once on purpose.
     again = sum(times - (2 if number % 20 == 0 else 1) for number, times in runs.items())
     print("troubles:", ", ".join(f"{name} {times}" for name, times in counts.items()))
@@ -170,18 +198,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when nothing was lost."""
     parser = argparse.ArgumentParser(prog="ops.chaos.broker", description="Break the broker's world and count losses.")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long to make trouble (default 1)")
+    parser.add_argument("--on", choices=KINDS, default="single", help="what to stand on (default single)")
     parser.add_argument("--redis", type=Path, help="the redis-server to run (default: the embedded one)")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        durable = ["--appendfsync", "always"]
-        with RedisServer(Path(folder) / "redis", binary=options.redis, args=durable) as redis:
-            world = World(redis)
-            try:
-                counts = trouble(world, options.minutes * 60)
-                settled = world.settle()
-                return 0 if report(world, counts, settled) == 0 and settled else 1
-            finally:
-                world.end()
+    with world(options.on, binary=options.redis) as broken:
+        counts = trouble(broken, options.minutes * 60)
+        settled = broken.settle()
+        return 0 if report(broken, counts, settled) == 0 and settled else 1
 
 
 if __name__ == "__main__":

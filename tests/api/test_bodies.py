@@ -1,6 +1,8 @@
+import gzip
 import io
 import json
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -91,10 +93,35 @@ def test_a_body_that_is_not_said_to_be_json_is_refused(
     problem(post(client, auth, body_of(200), content_type=content_type), 415, "unsupported_media_type")
 
 
-def test_a_compressed_body_is_refused(client: FlaskClient, auth: dict[str, str]) -> None:
-    reply = post(client, {**auth, "Content-Encoding": "gzip"}, b"\x1f\x8b")
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP"])
+def test_a_body_may_come_as_gzip(client: FlaskClient, auth: dict[str, str], encoding: str) -> None:
+    reply = post(client, {**auth, "Content-Encoding": encoding}, gzip.compress(body_of(300)))
+
+    assert reply.status_code == 202
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "", "what"])
+def test_a_body_that_is_compressed_in_another_way_is_refused(
+    client: FlaskClient, auth: dict[str, str], encoding: str
+) -> None:
+    reply = post(client, {**auth, "Content-Encoding": encoding}, body_of(200))
 
     problem(reply, 415, "unsupported_media_type")
+    assert reply.headers["Accept-Encoding"] == "gzip"
+
+
+def test_a_body_that_is_not_the_gzip_it_is_said_to_be_is_refused(client: FlaskClient, auth: dict[str, str]) -> None:
+    problem(post(client, {**auth, "Content-Encoding": "gzip"}, body_of(200)), 400, "bad_request")
+
+
+def test_a_body_that_is_too_large_once_it_is_opened_is_refused(client: FlaskClient, auth: dict[str, str]) -> None:
+    # A kilobyte that stands for a megabyte, and noise that is just too much.
+    noise = json.dumps({"ruleset": "fx_rate", "item": Random(1).randbytes(LIMIT // 2).hex()}).encode()
+
+    for body in (body_of(LIMIT), noise):
+        reply = post(client, {**auth, "Content-Encoding": "gzip"}, gzip.compress(body))
+
+        problem(reply, 413, "body_too_large")
 
 
 def test_json_may_say_its_charset(client: FlaskClient, auth: dict[str, str]) -> None:
@@ -133,6 +160,13 @@ def test_a_body_of_the_wrong_shape_is_refused_with_the_place_that_is_wrong(
 
     [fault] = problem(reply, 422, "invalid_request")["errors"]
     assert (fault["pointer"], fault["code"]) == (pointer, code)
+
+
+def test_what_is_wrong_is_told_in_the_words_of_json(client: FlaskClient, auth: dict[str, str]) -> None:
+    of_body, of_name = post(client, auth, "[]"), post(client, auth, json.dumps({"ruleset": 3, "item": {}}))
+
+    assert problem(of_body, 422, "invalid_request")["errors"][0]["detail"] == "Must be a JSON object."
+    assert problem(of_name, 422, "invalid_request")["errors"][0]["detail"] == "Must be a string."
 
 
 def test_a_body_that_is_wrong_in_many_places_is_not_answered_with_a_larger_one(

@@ -85,10 +85,29 @@ def test_a_comparison_is_begun_and_says_where_it_is(client: FlaskClient, author:
 
     begun = told(reply)
     assert reply.status_code == 202
+    assert int(reply.headers["Retry-After"]) > 0
     assert reply.headers["Location"] == begun["links"]["self"] == f"{URL}/{begun['id']}"
     assert (begun["state"], begun["requests"], begun["baseline"]) == ("pending", 500, "toll@1")
     assert begun["progress"] == {"seen": 0, "total": 500}
     assert told(client.get(begun["links"]["self"], headers=author))["state"] == "pending"
+
+
+def test_a_call_that_is_sent_again_with_its_key_begins_nothing(
+    client: FlaskClient, author: dict[str, str], platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed = {**author, "Idempotency-Key": "k"}
+    first = client.post(URL, json={"requests": 500}, headers=keyed)
+    sent: list[Message[None]] = []
+    monkeypatch.setattr(platform.broker, "enqueue", sent.append)
+
+    second = client.post(URL, json={"requests": 500}, headers=keyed)
+
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert told(second) == told(first)
+    assert second.headers["Location"] == first.headers["Location"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert sent == []
+    problem(client.post(URL, json={"requests": 501}, headers=keyed), 422, "idempotency_key_reused")
 
 
 def test_its_message_is_sent_once_it_is_stored(

@@ -26,6 +26,7 @@ def test_a_draft_is_begun_read_changed_and_discarded(client: FlaskClient, author
     discarded = client.delete(url(name, "draft"), headers=author | {"If-Match": changed.headers["ETag"]})
 
     assert (begun.status_code, read.status_code, changed.status_code, discarded.status_code) == (201, 200, 200, 204)
+    assert "Content-Type" not in discarded.headers
     assert told(begun) == told(read)
     assert told(read)["definition"] == definition(name)
     assert read.headers["ETag"] == f'"{told(read)["revision"]}"'

@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,9 @@ from flask.testing import FlaskClient
 
 from app.auth import guard
 from app.auth.scopes import Scope
+from ops.openapi import FILE, described, text
 from tests.api.calls import told
+from tests.applications import logging_kept
 
 
 @pytest.fixture
@@ -59,8 +62,46 @@ def test_every_route_is_described_with_its_scope(app: Flask, spec: dict[str, Any
     assert described == set(spec["paths"])
 
 
+def test_both_ways_to_carry_a_token_are_described(spec: dict[str, Any]) -> None:
+    schemes = spec["components"]["securitySchemes"]
+
+    assert set(schemes) == {"bearer", "api_key"}
+    assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
+    assert "JWT" in schemes["bearer"]["bearerFormat"]
+    assert "rpt_" in schemes["bearer"]["bearerFormat"]
+    assert [schemes["api_key"][name] for name in ("type", "in", "name")] == ["apiKey", "header", "X-API-Key"]
+
+
+def test_every_operation_has_a_name_of_its_own(spec: dict[str, Any]) -> None:
+    operations = [item[method] for item in spec["paths"].values() for method in item if method != "parameters"]
+
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names) > 30
+
+
 def test_errors_are_described_as_problems(spec: dict[str, Any]) -> None:
     for path in spec["paths"].values():
         for operation in (path[method] for method in ("get", "post") if method in path):
             assert operation["responses"]["default"] == {"$ref": "#/components/responses/DEFAULT_ERROR"}
     assert set(spec["components"]["responses"]["DEFAULT_ERROR"]["content"]) == {"application/problem+json"}
+
+
+def test_the_committed_description_is_what_is_served(spec: dict[str, Any]) -> None:
+    committed = json.loads(FILE.read_bytes())
+    parts = {
+        f"{kind} {name}"
+        for kind in ("paths", "components")
+        for name in committed[kind].keys() | spec[kind].keys()
+        if committed[kind].get(name) != spec[kind].get(name)
+    }
+
+    if text(spec) != FILE.read_bytes():
+        pytest.fail(
+            f"docs/openapi.json is not what the API serves ({', '.join(sorted(parts)) or 'its head'}). "
+            "Is that meant? Then write it anew: ops/python -m ops.openapi"
+        )
+
+
+def test_the_description_can_be_had_without_a_server(spec: dict[str, Any]) -> None:
+    with logging_kept():
+        assert described() == spec

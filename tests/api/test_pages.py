@@ -6,7 +6,7 @@ from werkzeug.test import EnvironBuilder
 
 from app.api import pages
 from app.api.pages import Page
-from app.errors import InvalidRequest
+from app.errors import CursorMismatch, InvalidRequest
 
 
 def asked(**query: str) -> Page:
@@ -46,6 +46,22 @@ def test_a_cursor_of_another_list_is_refused_where_keys_are_numbers(key: str) ->
 
     with pytest.raises(InvalidRequest, match="cursor"):
         _ = page.after_number
+
+
+def test_a_cursor_is_good_for_the_filters_that_it_was_handed_out_with() -> None:
+    def asked_with(cursor: str, filters: pages.Filters) -> Page:
+        return Page.of(Request(EnvironBuilder(query_string={"cursor": cursor}).get_environ()), filters)
+
+    first = Page.of(Request(EnvironBuilder(query_string="limit=1").get_environ()), {"state": "done", "kind": None})
+    cursor = first.told(["a~b", "c"], key=lambda key: key, shown=lambda key: key)["next"]
+
+    assert asked_with(cursor, {"state": "done"}).after == "a~b"
+    others: pages.Filters
+    for others in ({}, {"state": "failed", "kind": None}, {"state": "done", "kind": "x"}):
+        with pytest.raises(CursorMismatch):
+            asked_with(cursor, others)
+    with pytest.raises(InvalidRequest, match="cursor"):
+        asked_with(pages.cursor("of a list without filters"), {})
 
 
 def test_a_page_tells_where_the_next_one_begins_until_there_is_none() -> None:

@@ -1,6 +1,10 @@
+import re
+
+import flask_smorest
 import pytest
-from flask import Flask
+from flask import Flask, abort
 from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException, default_exceptions
 
 from app import errors
 from app.api.problems import KINDS
@@ -53,6 +57,42 @@ def test_an_unexpected_error_is_a_problem_that_tells_nothing_of_the_inside(
     assert "inside" not in reply.text
     assert "ZeroDivision" not in reply.text
     assert "the very inside" in caplog.text
+
+
+@pytest.mark.parametrize("status", sorted(default_exceptions))
+def test_every_error_of_werkzeugs_is_a_problem(app: Flask, status: int) -> None:
+    with app.test_request_context("/"), pytest.raises(HTTPException) as caught:
+        abort(status)
+    with app.test_request_context("/"):
+        reply = app.make_response(app.handle_user_exception(caught.value))
+
+    problem = reply.get_json()
+    assert (reply.status_code, problem["status"]) == (status, status)
+    assert reply.mimetype == "application/problem+json"
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", problem["code"])
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["errors"] == []
+
+
+def test_an_error_of_flask_smorests_is_a_problem(app: Flask) -> None:
+    with app.test_request_context("/"), pytest.raises(HTTPException) as caught:
+        flask_smorest.abort(422, message="No.", errors={"json": {"item": ["Not this."]}})
+    with app.test_request_context("/"):
+        reply = app.make_response(app.handle_user_exception(caught.value))
+
+    assert reply.mimetype == "application/problem+json"
+    assert reply.get_json()["code"] == "unprocessable_entity"
+
+
+def test_a_path_that_is_no_text_is_a_problem(client: FlaskClient) -> None:
+    problem(client.get("/api/%ff"), 404, "not_found")
+
+
+def test_an_answer_to_head_is_a_problem_without_a_body(client: FlaskClient) -> None:
+    reply = client.head("/api/nothing")
+
+    assert (reply.status_code, reply.mimetype, reply.data) == (404, "application/problem+json", b"")
 
 
 def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(

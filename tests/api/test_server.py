@@ -1,12 +1,21 @@
 """What only a real server in front of the application can show."""
 
+import json
+import socket
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPResponse
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.api.calls import VALIDATE
-from tests.processes import Web
+from app.auth.scopes import Scope
+from app.database import Database
+from app.settings import Settings
+from tests.api.calls import VALIDATE, bearer
+from tests.factories import issue_token
+from tests.processes import Web, environment, wait_for
 
 CHUNK = b" " * 65_536
 
@@ -29,3 +38,88 @@ def test_a_client_that_sends_too_much_is_told_so_and_not_cut_off(
     assert (reply.status_code, reply.json()["code"]) == (413, "body_too_large")
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert next_one.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        ("GET / HTTP/1.1\r\nAuthorization : Bearer {}\r\n\r\n", 400, "bad_request"),
+        ("GET /?access_token={} HTTP/9.9\r\n\r\n", 400, "bad_request"),
+        ("GET /{}?access_token={{}} HTTP/1.1\r\n\r\n".format("x" * 5_000), 414, "request_uri_too_long"),
+        ("GET / HTTP/1.1\r\nX: {}{{}}\r\n\r\n".format("x" * 9_000), 431, "request_header_fields_too_large"),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: {}\r\n\r\n", 501, "not_implemented"),
+        ("POST / HTTP/1.1\r\nExpect: {}\r\n\r\n", 417, "expectation_failed"),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_answered_by_a_problem_that_repeats_nothing(
+    web: Web, request_: str, status: int, code: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", web.port), timeout=40) as connection:
+        connection.sendall(request_.format("hunter2hunter2").encode())
+        with closing(HTTPResponse(connection)) as reply:
+            reply.begin()
+            text = reply.read().decode()
+
+    problem = json.loads(text)
+    assert (reply.status, problem["status"], problem["code"]) == (status, status, code)
+    assert set(problem) == {"type", "title", "status", "detail", "code", "request_id", "errors"}
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.headers["X-Request-Id"] == problem["request_id"]
+    assert reply.headers["Connection"] == "close"
+    assert "hunter2" not in text
+    wait_for(lambda: web.says(problem["request_id"]), what="its line in the log")
+    assert not web.says("hunter2")
+
+
+def test_a_token_that_one_process_revokes_is_refused_by_another_one_within_two_seconds(
+    web: Web, web_settings: Settings, tmp_path: Path
+) -> None:
+    database = Database.from_settings(web_settings, name="test")
+    admin = bearer(issue_token(database, client="revoking", scopes=[Scope.TOKENS_ADMIN, Scope.VALIDATIONS_READ]))
+    database.close()
+    with Web(environment(web_settings), tmp_path) as other:
+        made = httpx.post(
+            f"{web.url}/api/tokens", json={"name": "short", "scopes": ["validations:read"]}, headers=admin, timeout=40
+        ).json()
+
+        def status(process: Web) -> int:
+            url = f"{process.url}/api/validation/requests/0"
+            return httpx.get(url, headers=bearer(made["token"]), timeout=40).status_code
+
+        assert [status(web), status(other)] == [404, 404], "it was not believed"
+
+        assert httpx.delete(f"{web.url}{made['links']['self']}", headers=admin, timeout=40).status_code == 204
+
+        wait_for(lambda: [status(web), status(other)] == [401, 401], timeout_s=2, what="the refusal")
+
+
+def answer(web: Web, sent: bytes) -> bytes:
+    """Return all that the server answers to these bytes, after which the client has nothing more to say."""
+    url = httpx.URL(web.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=40) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (b"Content-Length: 100", b'{"ruleset": "fx_rate", "item": 1}'),
+        (b"Transfer-Encoding: chunked", b"zz\r\n\r\n"),
+        (b"Transfer-Encoding: chunked", b'21\r\n{"ruleset": "fx_rate", "item": 1}\r\n'),
+    ],
+    ids=["shorter than announced", "no chunk", "no last chunk"],
+)
+def test_a_body_that_breaks_off_is_refused(web: Web, token: str, header: bytes, body: bytes) -> None:
+    lines = [
+        f"POST {VALIDATE} HTTP/1.1",
+        "Host: test",
+        "Content-Type: application/json",
+        f"Authorization: Bearer {token}",
+    ]
+
+    reply = answer(web, "\r\n".join(lines).encode() + b"\r\n" + header + b"\r\n\r\n" + body)
+
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"bad_request"' in reply

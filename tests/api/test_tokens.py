@@ -20,6 +20,7 @@ from tests.factories import issue_token
 from tests.processes import wait_for
 
 TOKENS = "/api/tokens"
+NOBODYS = uuid4()
 ADMIN = (Scope.TOKENS_ADMIN, Scope.VALIDATIONS_READ)
 
 
@@ -197,7 +198,9 @@ def test_another_clients_tokens_are_not_there(client: FlaskClient, admin: dict[s
     assert client.get("/api/validation/requests/0", headers=bearer(made["token"])).status_code == 404
 
 
-@pytest.mark.parametrize("token_id", ["0", "x", str(uuid4()), f"{{{uuid4()}}}", uuid4().hex])
+@pytest.mark.parametrize(
+    "token_id", ["0", "x", str(NOBODYS), f"{{{NOBODYS}}}", NOBODYS.hex], ids=["0", "x", "id", "in braces", "no dashes"]
+)
 def test_a_token_that_there_is_not_is_not_found(client: FlaskClient, admin: dict[str, str], token_id: str) -> None:
     problem(client.get(f"{TOKENS}/{token_id}", headers=admin), 404, "token_not_found")
     problem(client.delete(f"{TOKENS}/{token_id}", headers=admin), 404, "token_not_found")

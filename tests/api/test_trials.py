@@ -90,6 +90,23 @@ def test_a_csv_is_judged_in_the_language_that_the_caller_reads(client: FlaskClie
     assert reply.headers["Content-Language"] == "vi"
 
 
+def test_rules_across_rows_are_tried_too(client: FlaskClient, author: Auth) -> None:
+    name = unused()
+    twice = {"en": "Rows {rows} are alike.", "vi": "Các dòng {rows} giống nhau."}
+    across = {"id": "once", "kind": "unique", "key": ["/amount"], "message": twice, "severity": "error"}
+    put(client, author, name, across=[across])
+
+    reply = tried(client, author | {"Accept-Language": "vi"}, name, [{"amount": 4}, {"amount": 5}, {"amount": 4}])
+
+    first, other, last = told(reply)["rows"]
+    assert [(each["code"], each["rule_id"]) for each in last["findings"]] == [("file.duplicate_key", "once")]
+    assert first["findings"][0]["message"] == "Các dòng 0, 2 giống nhau."
+    assert [row["next_action"] for row in (first, other, last)] == ["fix", "accept", "fix"]
+    assert told(reply)["summary"]["codes"] == [
+        {"code": "file.duplicate_key", "severity": "error", "rows": 2, "first_index": 0}
+    ]
+
+
 def test_a_draft_that_does_not_compile_cannot_be_tried(client: FlaskClient, author: Auth) -> None:
     name = unused()
     put(client, author, name, rules=[rule("positive", "item.amount >")])

@@ -134,6 +134,48 @@ def test_a_valid_item_makes_a_valid_answer(client: FlaskClient, auth: dict[str, 
     assert (told(reply)["verdict"], told(reply)["invalid_count"]) == ("valid", 0)
 
 
+def test_what_a_client_knows_of_its_request_is_not_sent_again(
+    client: FlaskClient, auth: dict[str, str], platform: Platform
+) -> None:
+    accepted = submit(client, auth)
+    pending = client.get(accepted["links"]["self"], headers=auth)
+    finish(platform, accepted["id"])
+
+    for url in accepted["links"].values():
+        done = client.get(url, headers={**auth, "If-None-Match": pending.headers["ETag"]})
+        again = client.get(url, headers={**auth, "If-None-Match": done.headers["ETag"]})
+
+        assert done.status_code == 200
+        assert done.headers["ETag"].startswith('"')
+        assert (again.status_code, again.data) == (304, b"")
+        for name in ("ETag", "Cache-Control", "Vary"):
+            assert again.headers.get(name) == done.headers.get(name)
+        assert again.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_an_answer_in_another_language_has_another_tag(
+    client: FlaskClient, auth: dict[str, str], platform: Platform
+) -> None:
+    accepted = told(client.post(VALIDATE, json={"ruleset": "fx_rate", "item": BAD_RATE}, headers=auth))
+    finish(platform, accepted["id"])
+    url = accepted["links"]["result"]
+    english = client.get(url, headers=auth).headers["ETag"]
+
+    reply = client.get(url, headers={**auth, "Accept-Language": "vi", "If-None-Match": english})
+
+    assert reply.status_code == 200
+    assert reply.headers["ETag"] != english
+
+
+def test_what_may_still_come_is_not_to_be_kept(client: FlaskClient, auth: dict[str, str]) -> None:
+    accepted = submit(client, auth)
+
+    reply = client.get(accepted["links"]["result"], headers={**auth, "If-None-Match": "*"})
+
+    assert (reply.status_code, reply.headers["Cache-Control"]) == (202, "no-store")
+    assert "ETag" not in reply.headers
+
+
 def test_a_failed_request_is_an_answer_with_a_reason(
     client: FlaskClient, auth: dict[str, str], platform: Platform
 ) -> None:

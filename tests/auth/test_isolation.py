@@ -6,7 +6,7 @@ things of that kind are.
 
 import re
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -14,19 +14,25 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from app import comparison
 from app.api.tokens import URL as TOKEN
-from app.auth import guard
+from app.auth import guard, tokens
 from app.auth.scopes import Scope
+from app.comparison import Drafts
 from app.database import Database
+from app.models import access
 from app.models.base import new_id
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer, submit, told
 from tests.factories import issue_token
+from tests.past import NAME, add_judged, begin_draft, publish
 
 #: Ids of things that a client has. What there is for each is in `theirs`.
 OWNED = frozenset({"request_id", "token_id"})
 #: Ids of what belongs to the platform: whoever has the scope sees all of them. Of comparisons, what they say of single
 #: requests is told to their maker alone, which their own tests prove.
 SHARED = frozenset({"name", "version", "comparison_id"})
+#: Lists that say what everybody has done: for those who watch over the platform, by a scope of their own.
+OVER_ALL = {"/api/audit": Scope.AUDIT_READ}
 
 Auth = dict[str, str]
 
@@ -117,7 +123,8 @@ def lists(app: Flask) -> list[str]:
         for rule in app.url_map.iter_rules()
         if not rule.arguments
         and "GET" in (rule.methods or ())
-        and isinstance(guard.access(app.view_functions[rule.endpoint]), Scope)
+        and isinstance(access := guard.access(app.view_functions[rule.endpoint]), Scope)
+        and OVER_ALL.get(rule.rule) != access
     ]
 
 
@@ -164,6 +171,47 @@ def test_a_key_that_another_client_has_used_is_free(
 
     assert [reply.status_code for reply in (first, same, another)] == [202, 202, 202]
     assert len({told(reply)["id"] for reply in (first, same, another)}) == 3
+
+
+def test_what_belongs_to_all_tells_nothing_of_another_client(
+    app: Flask, client: FlaskClient, database: Database, owner: Auth, other: Auth, theirs: dict[str, str]
+) -> None:
+    me = whose(database, owner)
+    publish(database)
+    begin_draft(database)
+    past = add_judged(database, 100, client_id=me)
+    comparisons = f"/api/rulesets/{NAME}/comparisons"
+    begun = told(client.post(comparisons, json={"requests": 1_000}, headers=owner))
+    finish(database, UUID(begun["id"]))
+    ids = theirs | {"name": NAME, "version": "1", "comparison_id": begun["id"]}
+    private = {str(me), *theirs.values(), *map(str, past)}
+
+    def seen(path: str, auth: Auth) -> set[str]:
+        text = call(client, "GET", filled(path, ids), auth).text
+        return {each for each in private if each in text}
+
+    rules = [rule.rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())]
+    readable = [path for path in rules if path not in OVER_ALL]
+    assert seen(f"{comparisons}/<comparison_id>", owner), "the owner is shown no example"
+    assert [path for path in readable if seen(path, other) - set(ids.values())] == []
+    # What was asked for by its id may be named in the answer, but only where it is everybody's.
+    assert [path for path in readable if "_id>" not in path and seen(path, other)] == []
+
+
+def whose(database: Database, auth: Auth) -> UUID:
+    """Return the client that these headers speak for."""
+    with database.autocommit() as session:
+        token = access.valid_token(session, tokens.digest(auth["Authorization"].removeprefix("Bearer ")))
+        assert token is not None
+        return token.client_id
+
+
+def finish(database: Database, comparison_id: UUID) -> None:
+    """Do what workers do for a comparison."""
+    drafts, following = Drafts(), 0
+    while following is not None:
+        with database.transaction() as session:
+            following = comparison.step(session, comparison_id, following, drafts)  # type: ignore[assignment]
 
 
 def test_a_revoked_token_of_another_client_is_not_there_either(

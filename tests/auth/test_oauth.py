@@ -185,7 +185,7 @@ def test_a_refusal_says_how_to_show_a_secret(client: FlaskClient) -> None:
         "Basic " + b64encode(b"\xff\xfe:\xff").decode(),
         "Basic " + b64encode(b"%ff:%ff").decode(),
         "Basic é",
-        "Bearer " + tokens.make(),
+        "Bearer " + "x" * 40,
         "",
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app import authoring, reference
-from app.authoring import Outcome
+from app.authoring import Outcome, publishing
 from app.database import Database
 from app.errors import DraftChanged, DraftConflict, DraftNotFound, RuleSetInvalid, RuleSetNotFound
 from app.models import rulesets
@@ -332,3 +332,34 @@ def test_every_version_is_written_down_with_its_content(database: Database) -> N
     ]
     assert (found[-1].details["restores"], found[-1].details["note"]) == (1, "Why not.")
     assert found[-1].details["sha256"] == version(database, 3).content_hash.hex()
+
+
+def test_a_draft_that_is_tried_again_is_not_compiled_again(database: Database) -> None:
+    with database.autocommit() as session:
+        first, same = (authoring.usable(session, definition()) for _ in range(2))
+        other = authoring.usable(session, definition(title="Another"))
+
+    assert first is same
+    assert other.title == "Another"
+
+
+def test_a_draft_is_compiled_again_for_a_new_table(database: Database) -> None:
+    listed = definition(tables={"places": "places"}, facts={"/place": {"listed": "places"}})
+    versions = []
+    for codes in (["A"], ["A", "B"]):
+        with database.transaction() as session:
+            reference.load(session, "places", reference.Rows.of(codes), source="test", by="cli")
+            versions.append(authoring.usable(session, listed).tables["places"])
+
+    assert versions[1] == versions[0] + 1
+
+
+def test_examples_that_take_too_long_are_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "TIME_S", -1.0)
+
+    with pytest.raises(RuleSetInvalid) as error:
+        authoring.publish(database, definition(), by="cli")
+
+    [fault] = error.value.params["errors"]
+    assert fault["pointer"] == "/examples"
+    assert "take longer than" in fault["detail"]

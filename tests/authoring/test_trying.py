@@ -1,15 +1,19 @@
 """Trying: what the rules say of a few rows, in a time that somebody would wait."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from app.authoring import Row, judge, summary
-from app.rules import Finding, RuleSet, compile_rules
+from app.authoring import Row, Tried, judge, summary
+from app.rules import Finding, compile_rules
 from tests.authoring.makers import definition, rule
 
+ONCE = {"id": "once", "kind": "unique", "key": ["/amount"], "message": "Rows {rows}.", "severity": "warning"}
 
-def ruleset(**more: Any) -> RuleSet:
-    """Return the small rule set, compiled."""
-    return compile_rules(definition(version=1, **more))
+
+def tried(rows: Sequence[Row], *, within_s: float = 30, **more: Any) -> list[Tried]:
+    """Return what the small rule set says of the rows."""
+    content = definition(version=1, **more)
+    return judge(compile_rules(content), content, rows, within_s=within_s)
 
 
 def rows(*amounts: int) -> list[Row]:
@@ -18,25 +22,42 @@ def rows(*amounts: int) -> list[Row]:
 
 
 def test_each_row_is_judged() -> None:
-    tried = judge(ruleset(), rows(1, 0))
+    good, bad = tried(rows(1, 0))
 
-    assert [each.next_action for each in tried] == ["accept", "fix"]
-    assert [finding.code for finding in tried[1].findings] == ["rule.positive"]
+    assert (good.next_action, bad.next_action) == ("accept", "fix")
+    assert [finding.code for finding in bad.findings] == ["rule.positive"]
 
 
 def test_a_row_that_cannot_be_read_has_just_that_finding() -> None:
     unreadable = Finding("", "file.not_json", "error", {"reason": "is not JSON"}, "")
 
-    [tried] = judge(ruleset(), [Row(0, "{", 1, unreadable)])
+    [one] = tried([Row(0, "{", 1, unreadable)])
 
-    assert tried.findings == (unreadable,)
-    assert tried.next_action == "fix"
+    assert one.findings == (unreadable,)
+    assert one.next_action == "fix"
 
 
 def test_when_the_time_is_up_the_rest_is_left_out() -> None:
-    tried = judge(ruleset(), rows(1, 2, 3), within_s=-1)
+    judged = tried(rows(1, 2, 3), within_s=-1)
 
-    assert [each.row.index for each in tried] == [0]
+    assert [each.row.index for each in judged] == [0]
+
+
+def test_rows_are_compared_with_one_another_and_both_are_told() -> None:
+    unread = Row(2, '{"amount": 7}', 4, Finding("", "file.not_json", "error", {}, ""))
+    sample = [Row(0, {"amount": 7}), Row(1, {"amount": 5}), unread, Row(90, {"amount": 7}), Row(91, None)]
+
+    first, other, _, last, _ = tried(sample, across=[ONCE])
+
+    assert [finding.code for finding in first.findings] == ["file.duplicate_key"]
+    assert first.findings[0].params["rows"] == last.findings[0].params["rows"] == [0, 90]
+    assert (first.next_action, other.next_action, other.findings) == ("confirm", "accept", ())
+
+
+def test_rows_that_are_left_out_are_not_compared_either() -> None:
+    [one] = tried(rows(1, 1), within_s=-1, across=[ONCE])
+
+    assert one.findings == ()
 
 
 def test_the_summary_counts_rows_not_findings() -> None:
@@ -46,7 +67,7 @@ def test_the_summary_counts_rows_not_findings() -> None:
         rule("even", "item.amount % 2 == 0", severity="info"),
     ]
 
-    told = summary(judge(ruleset(rules=rules), rows(2, 1, 101, 103, -1, 0)))
+    told = summary(tried(rows(2, 1, 101, 103, -1, 0), rules=rules))
 
     assert told == {
         "rows": 6,

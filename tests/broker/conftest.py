@@ -13,6 +13,9 @@ from broker import RedisStreamsBroker
 from tests.broker.processes import Start, starting
 from tests.broker.servers import Server, versions
 
+#: What the fixture `note` is.
+Note = dramatiq.Actor[[Any], None]
+
 
 @pytest.fixture(scope="session", params=sorted(versions()))
 def version(request: pytest.FixtureRequest) -> str:
@@ -73,11 +76,28 @@ def broker(server: Server, open_broker: Callable[..., RedisStreamsBroker]) -> It
 
 
 @pytest.fixture
+def seen() -> list[Any]:
+    """What `note` was called with, in the order in which it was."""
+    return []
+
+
+@pytest.fixture
+def note(broker: RedisStreamsBroker, seen: list[Any]) -> Note:
+    """An actor that writes down its argument."""
+
+    @dramatiq.actor(broker=broker)
+    def note(what: Any) -> None:
+        seen.append(what)
+
+    return note
+
+
+@pytest.fixture
 def start_worker() -> Iterator[Callable[..., dramatiq.Worker]]:
     """Start workers that are stopped at the end of the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(broker: dramatiq.Broker, *, threads: int = 8, timeout_ms: int = 20) -> dramatiq.Worker:
+        def start(broker: dramatiq.Broker, *, threads: int = 8, timeout_ms: int = 10) -> dramatiq.Worker:
             worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=timeout_ms)
             worker.start()
             stack.callback(worker.stop, timeout=5_000)

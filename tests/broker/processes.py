@@ -25,6 +25,8 @@ def starting(url: str) -> Iterator[Start]:
         def start(*command: str, **variables: object) -> subprocess.Popen[bytes]:
             command = command or (sys.executable, "-m", "tests.broker.program")
             settings = {f"BROKER_{name.upper()}": str(value) for name, value in variables.items()}
+            # Dramatiq's own, in ms: how soon a thread that waits for work sees that it shall stop.
+            settings["dramatiq_worker_timeout"] = "100"
             # Dramatiq's command starts itself anew by the first Python in PATH.
             path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
             child = subprocess.Popen(

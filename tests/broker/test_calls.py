@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from broker import RedisStreamsBroker, connect
-from broker.calls import call
+from broker.calls import ask, call
 from tests.broker.looks import message
 from tests.broker.servers import Server, wait_for
 
@@ -40,6 +40,16 @@ def test_threads_never_read_each_others_replies(server: Server) -> None:
         thread.join()
 
     assert wrong == []
+    client.close()
+
+
+def test_other_commands_may_be_sent_while_a_reply_is_awaited(server: Server) -> None:
+    client = connect(server.url)
+
+    first, second = ask(client, "ECHO", "first"), ask(client, "ECHO", "second")
+
+    assert call(client, "ECHO", "third") == b"third"
+    assert (second(), first()) == (b"second", b"first")
     client.close()
 
 

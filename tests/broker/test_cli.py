@@ -194,8 +194,17 @@ def test_a_message_is_cancelled(broker: RedisStreamsBroker, run: Run) -> None:
         (("peek", "nosuch\x1b"), 1, r"no queue is called nosuch\x1b"),
         (("dead", "show", "default", "1-1"), 1, "no dead letter of default has the id 1-1"),
         (("peek", "default", "--cursor", "x"), 1, "no cursor of messages: 'x'"),
-        (("dead", "replay", "default"), 2, "name either letters, by their ids, or --all of them"),
-        (("dead", "replay", "default", "1-1", "--all"), 2, "name either letters, by their ids, or --all of them"),
+        (("dead", "replay", "default"), 2, "name either letters by their ids, or --all, --actor or --reason"),
+        (
+            ("dead", "replay", "default", "1-1", "--all"),
+            2,
+            "name either letters by their ids, or --all, --actor or --reason",
+        ),
+        (
+            ("dead", "purge", "default", "--all", "--older-than", "1"),
+            2,
+            "name either letters by their ids, or --all, or --older-than HOURS",
+        ),
     ],
 )
 def test_what_goes_wrong_is_said_in_one_line(
@@ -206,7 +215,17 @@ def test_what_goes_wrong_is_said_in_one_line(
     assert run(*words) == (code, f"broker: {line}\n")
 
 
-@pytest.mark.parametrize("words", [(), ("nonsense",), ("dead",), ("dead", "replay", "q", "--all", "--rate", "0")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("nonsense",),
+        ("dead",),
+        ("dead", "replay", "q", "--all", "--rate", "0"),
+        ("dead", "replay", "q", "--all", "--rate", "often"),
+        ("dead", "purge", "q", "--older-than", "-1"),
+    ],
+)
 def test_words_that_make_no_sense_end_with_2(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words)[0] == 2
 
@@ -247,6 +266,13 @@ def test_it_runs_as_a_module_at_a_real_terminal(broker: RedisStreamsBroker, serv
 )
 def test_ages_are_shown_in_their_two_greatest_units(ms: int | None, shown: str) -> None:
     assert tables.age(ms) == shown
+
+
+@pytest.mark.parametrize(
+    ("ms", "shown"), [(0, "-"), (1_795_438_798_266, "2026-11-23T12:59:58Z"), (10**20, "100000000000000000000")]
+)
+def test_moments_are_shown_in_utc(ms: int, shown: str) -> None:
+    assert tables.moment(ms) == shown
 
 
 def test_columns_line_up_and_wide_cells_are_cut() -> None:

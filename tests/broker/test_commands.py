@@ -18,7 +18,7 @@ from dramatiq.results.backends import RedisBackend
 
 from broker import RedisStreamsBroker
 from broker.keys import SHELF
-from tests.broker.looks import consumers, dead_letters, message, pending
+from tests.broker.looks import consumers, dead_letters, hasten, message, pending
 from tests.broker.processes import Start, command, end, heeds, tell
 from tests.broker.servers import Server, versions, wait_for
 
@@ -26,6 +26,9 @@ from tests.broker.servers import Server, versions, wait_for
 composition: Any = dramatiq.composition
 results: Any = Results
 limiter: Any = LimiterBackend
+
+#: Workers of threads, and of greenlets.
+COMMANDS = ("dramatiq", "dramatiq-gevent")
 
 #: Start a worker process with that many threads or greenlets; keywords as for `Start`.
 Work = Callable[..., subprocess.Popen[bytes]]
@@ -35,19 +38,28 @@ Diary = Callable[[str], list[str]]
 pytestmark = pytest.mark.parametrize("version", [max(versions())], indirect=True)
 
 
-@pytest.fixture(params=["dramatiq", "dramatiq-gevent"])
-def work(request: pytest.FixtureRequest, start: Start) -> Work:
+@pytest.fixture
+def start_command(start: Start) -> Callable[[str], Work]:
+    """Make what starts workers by one of the commands."""
+
+    def make(name: str) -> Work:
+        def begin(threads: int = 4, **variables: object) -> subprocess.Popen[bytes]:
+            words = ("tests.broker.program", "--processes", "1", "--threads", str(threads))
+            return start(command(name), *words, **{"lease_ms": 15_000, **variables})
+
+        return begin
+
+    return make
+
+
+@pytest.fixture(params=COMMANDS)
+def work(request: pytest.FixtureRequest, start_command: Callable[[str], Work]) -> Work:
     """Start workers of threads, or of greenlets."""
-
-    def begin(threads: int = 4, **variables: object) -> subprocess.Popen[bytes]:
-        words = ("tests.broker.errands", "--processes", "1", "--threads", str(threads))
-        return start(command(request.param), *words, **variables)
-
-    return begin
+    return start_command(request.param)
 
 
 def send(broker: RedisStreamsBroker, actor: str, *args: object, **options: int) -> Message[Any]:
-    """Send a message for one of the errands."""
+    """Send a message for one of the program's actors."""
     return broker.enqueue(message(actor, *args), **options)
 
 
@@ -168,22 +180,28 @@ def test_what_a_killed_worker_held_is_done_by_another(
     assert sorted(diary("ended"), key=int) == [str(number) for number in range(6)]
 
 
-def test_long_tasks_are_not_taken_from_a_living_worker(
-    work: Work, broker: RedisStreamsBroker, redis_client: redis.Redis, diary: Diary
+def test_long_tasks_are_not_taken_from_living_workers(
+    start_command: Callable[..., Work], broker: RedisStreamsBroker, redis_client: redis.Redis, diary: Diary
 ) -> None:
-    work(lease_ms=3_000)
-    for number in range(3):
-        send(broker, "gather", str(number))
-    wait_for(lambda: len(diary("started")) == 3)
+    # Another would take them within a lease and a sweep, 5 s.
+    threads, greenlets = (partial(start_command(name), lease_ms=3_000) for name in COMMANDS)
+    send(broker, "spin", "busy")
+    threads(threads=2)
+    wait_for(lambda: diary("started") == ["busy"])
+    # More than the first may hold.
+    names = [str(number) for number in range(8)]
+    for name in names:
+        send(broker, "gather", name)
+    greenlets(threads=2)
+    wait_for(lambda: len(diary("started")) == 4, what="two tasks in each", timeout_s=60)
 
-    work(lease_ms=3_000)
-    # What must not happen would, within a lease and a sweep.
+    threads()
     send(broker, "hold", "meanwhile", 0, delay=5_200)
-    wait_for(lambda: "meanwhile" in diary("ended"))
+    wait_for(lambda: "meanwhile" in diary("ended"), timeout_s=60)
     redis_client.set("go", 1)
 
     broker.join("default", timeout=20_000)
-    assert sorted(diary("started")) == ["0", "1", "2", "meanwhile"]
+    assert sorted(diary("started")) == [*names, "busy", "meanwhile"]
 
 
 def test_a_paused_queue_rests_until_it_is_resumed(
@@ -238,14 +256,55 @@ def test_a_worker_that_is_told_to_reload_loses_nothing(
     send(broker, "hold", "running", 1)
     wait_for(lambda: diary("started") == ["running"])
     before = consumers(redis_client, broker)
-    send(broker, "hold", "delayed", 0, delay=3_000)
+    send(broker, "hold", "delayed", 0, delay=60_000)
 
     wait_for(lambda: heeds(worker.pid, signal.SIGHUP))
     worker.send_signal(signal.SIGHUP)
     wait_for(lambda: not before & consumers(redis_client, broker), what="the end of the old process")
+    hasten(redis_client, broker)
     send(broker, "hold", "new", 0)
 
     wait_for(lambda: sorted(diary("ended")) == ["delayed", "new", "running"], what="the new process")
     broker.join("default", timeout=10_000)
     assert len(consumers(redis_client, broker)) == 1
     stop(worker)
+
+
+def test_a_worker_drains_however_often_it_is_told_to_stop_and_leaves_what_is_not_due(
+    work: Work, broker: RedisStreamsBroker, redis_client: redis.Redis, diary: Diary
+) -> None:
+    worker = work()
+    send(broker, "hold", "for another", 0, delay=60_000)
+    send(broker, "hold", "running", 0.7)
+    wait_for(lambda: diary("started") == ["running"])
+
+    for _ in range(3):
+        tell(worker, signal.SIGTERM)
+
+    assert worker.wait(30) == 0
+    assert diary("ended") == ["running"]
+    assert consumers(redis_client, broker) == set()
+    hasten(redis_client, broker)
+    work()
+    wait_for(lambda: diary("ended") == ["running", "for another"], what="what was not due")
+    broker.join("default", timeout=10_000)
+    assert dead_letters(redis_client, broker) == []
+
+
+@pytest.mark.parametrize(
+    ("work", "words"), [("dramatiq", ("spin", "long")), ("dramatiq-gevent", ("hold", "long", 600))], indirect=["work"]
+)
+def test_a_message_that_runs_in_threads_or_greenlets_is_cancelled(
+    work: Work, broker: RedisStreamsBroker, redis_client: redis.Redis, diary: Diary, words: tuple[Any, ...]
+) -> None:
+    worker = work(threads=1)
+    sent = send(broker, *words)
+    wait_for(lambda: diary("started"))
+
+    assert broker.cancel("default", sent.message_id) == "held"
+    send(broker, "hold", "next", 0)
+
+    wait_for(lambda: diary("ended"))
+    stop(worker)
+    assert diary("ended") == ["next"]
+    assert dead_letters(redis_client, broker) == []

@@ -12,29 +12,11 @@ from dramatiq.broker import MessageProxy
 from dramatiq.message import Message
 
 from broker import RedisStreamsBroker
-from broker.keys import SHELF
+from broker.keys import SHELF, lane_mark
+from tests.broker.conftest import Note
+from tests.broker.consumers import fetch
 from tests.broker.looks import consumers, dead_letters, pending
 from tests.broker.servers import Server, wait_for
-
-
-@pytest.fixture
-def note(broker: RedisStreamsBroker) -> dramatiq.Actor[[int], None]:
-    """An actor to send messages to."""
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        """Do nothing."""
-
-    return note
-
-
-def fetch(consumer: dramatiq.Consumer) -> MessageProxy:
-    """Return the consumer's next message, which must be there."""
-    for _ in range(100):
-        message = next(consumer)
-        if message is not None:
-            return message
-    raise AssertionError("no message came")
 
 
 def args(messages: list[MessageProxy]) -> list[int]:
@@ -43,7 +25,7 @@ def args(messages: list[MessageProxy]) -> list[int]:
 
 
 def test_it_never_holds_more_than_its_prefetch(
-    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+    broker: RedisStreamsBroker, note: Note, redis_client: redis.Redis
 ) -> None:
     for number in range(10):
         note.send(number)
@@ -60,7 +42,7 @@ def test_it_never_holds_more_than_its_prefetch(
 
 
 def test_an_acknowledged_message_leaves_nothing_behind(
-    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+    broker: RedisStreamsBroker, note: Note, redis_client: redis.Redis
 ) -> None:
     note.send(1)
     consumer = broker.consume("default", timeout=20)
@@ -72,9 +54,7 @@ def test_an_acknowledged_message_leaves_nothing_behind(
     consumer.close()
 
 
-def test_an_idle_consumer_returns_after_its_timeout(
-    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None]
-) -> None:
+def test_an_idle_consumer_returns_after_its_timeout(broker: RedisStreamsBroker, note: Note) -> None:
     consumer = broker.consume("default", timeout=100)
     assert next(consumer) is None
 
@@ -89,7 +69,7 @@ def test_an_idle_consumer_returns_after_its_timeout(
     consumer.close()
 
 
-def test_it_is_woken_by_a_message(broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None]) -> None:
+def test_it_is_woken_by_a_message(broker: RedisStreamsBroker, note: Note) -> None:
     consumer = broker.consume("default", timeout=1_000)
     assert next(consumer) is None
     latencies = []
@@ -113,7 +93,7 @@ def test_it_is_woken_by_a_message(broker: RedisStreamsBroker, note: dramatiq.Act
 
 
 def test_settling_the_same_message_again_does_nothing(
-    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+    broker: RedisStreamsBroker, note: Note, redis_client: redis.Redis
 ) -> None:
     note.send(1)
     consumer = broker.consume("default", timeout=20)
@@ -126,7 +106,7 @@ def test_settling_the_same_message_again_does_nothing(
     consumer.close()
 
 
-def test_a_message_of_another_broker_is_refused(broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None]) -> None:
+def test_a_message_of_another_broker_is_refused(broker: RedisStreamsBroker, note: Note) -> None:
     consumer = broker.consume("default", timeout=20)
 
     with pytest.raises(TypeError, match="not fetched"):
@@ -135,7 +115,7 @@ def test_a_message_of_another_broker_is_refused(broker: RedisStreamsBroker, note
 
 
 def test_a_new_consumer_settles_what_its_predecessor_fetched(
-    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+    broker: RedisStreamsBroker, note: Note, redis_client: redis.Redis
 ) -> None:
     note.send(1)
     note.send(2)
@@ -153,7 +133,7 @@ def test_a_new_consumer_settles_what_its_predecessor_fetched(
 
 
 def test_requeued_messages_go_to_the_next_consumer_at_once_and_before_new_ones(
-    server: Server, broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], open_broker: Callable[..., Any]
+    server: Server, broker: RedisStreamsBroker, note: Note, open_broker: Callable[..., Any]
 ) -> None:
     for number in range(4):
         note.send(number)
@@ -178,7 +158,7 @@ def test_requeued_messages_go_to_the_next_consumer_at_once_and_before_new_ones(
 def test_a_requeue_wakes_a_consumer_that_waits(
     server: Server,
     broker: RedisStreamsBroker,
-    note: dramatiq.Actor[[int], None],
+    note: Note,
     open_broker: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -206,7 +186,7 @@ def test_a_requeue_wakes_a_consumer_that_waits(
 
 
 def test_closing_hands_back_what_no_worker_was_given(
-    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+    broker: RedisStreamsBroker, note: Note, redis_client: redis.Redis
 ) -> None:
     for number in range(3):
         note.send(number)
@@ -223,7 +203,7 @@ def test_closing_hands_back_what_no_worker_was_given(
 
 
 def test_closing_removes_a_consumer_only_when_it_holds_nothing(
-    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+    broker: RedisStreamsBroker, note: Note, redis_client: redis.Redis
 ) -> None:
     note.send(1)
     consumer = broker.consume("default", timeout=20)
@@ -258,9 +238,26 @@ def test_worker_threads_leave_their_acks_to_the_reader(
     assert calls["cmdstat_xack"]["calls"] < 300
 
 
+@pytest.mark.parametrize("priority", [-1, 0, 1])
+def test_messages_that_end_before_older_ones_are_settled(
+    broker: RedisStreamsBroker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis, priority: int
+) -> None:
+    for number in range(10):
+        note.send_with_options(args=(number,), priority=priority)
+    consumer = broker.consume("default", prefetch=10, timeout=20)
+    messages = [fetch(consumer) for _ in range(10)]
+
+    consumer.ack(messages[9])
+    consumer.ack(messages[8])
+    consumer.close()
+
+    left: Any = redis_client.xrange(broker.keys("default").lane(lane_mark(priority)))
+    assert [entry_id for entry_id, _ in left] == [message.entry_id.lstrip(b"ub") for message in messages[:8]]
+
+
 def test_an_idle_queue_costs_redis_next_to_nothing(
     broker: RedisStreamsBroker,
-    note: dramatiq.Actor[[int], None],
+    note: Note,
     start_worker: Callable[..., dramatiq.Worker],
     redis_client: redis.Redis,
 ) -> None:
@@ -283,7 +280,7 @@ def test_an_idle_queue_costs_redis_next_to_nothing(
 
 
 def test_an_entry_that_is_no_message_is_dead_lettered_with_its_bytes(
-    broker: RedisStreamsBroker, worker: dramatiq.Worker, note: dramatiq.Actor[[int], None], redis_client: redis.Redis
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, note: Note, redis_client: redis.Redis
 ) -> None:
     wrong = Message("default", "note", (), {}, {}).encode().replace(b'"options":{}', b'"options":[]')
     redis_client.xadd("default", {b"m": b"\xff\x00 nonsense"})
@@ -302,7 +299,7 @@ def test_an_entry_that_is_no_message_is_dead_lettered_with_its_bytes(
 def test_an_entry_that_was_deleted_under_its_consumer_is_forgotten(
     server: Server,
     broker: RedisStreamsBroker,
-    note: dramatiq.Actor[[int], None],
+    note: Note,
     redis_client: redis.Redis,
     open_broker: Callable[..., Any],
 ) -> None:

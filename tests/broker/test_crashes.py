@@ -3,9 +3,8 @@
 import os
 import signal
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import pytest
 import redis
 from dramatiq.message import Message
 
@@ -13,8 +12,7 @@ from broker import RedisStreamsBroker
 from broker.keys import SHELF
 from tests.broker.looks import consumers, dead_letters, message, pending
 from tests.broker.processes import Start, end, tell
-from tests.broker.processes import command as installed
-from tests.broker.servers import versions, wait_for
+from tests.broker.servers import wait_for
 
 
 def send(broker: RedisStreamsBroker, actor: str, *args: object) -> Message[Any]:
@@ -38,22 +36,6 @@ def test_what_a_killed_worker_held_is_taken_over(
     wait_for(lambda: diary("started").count("long") == 2, what="taking over what ran")
     names = {f"prefetched {number}" for number in range(3)}
     wait_for(lambda: set(diary("ended")) == names, what="taking over what did not run")
-
-
-def test_long_healthy_tasks_are_never_taken(
-    broker: RedisStreamsBroker, start: Start, diary: Callable[[str], list[str]]
-) -> None:
-    # Another would take them within a lease and a sweep, 4.2 s.
-    start(lease_ms=2_500)
-    send(broker, "hold", "long", 5.5)
-    send(broker, "spin", "busy", 5.5)
-    wait_for(lambda: len(diary("started")) == 2)
-    start(lease_ms=2_500)
-
-    broker.join("default", timeout=20_000)
-
-    assert sorted(diary("started")) == ["busy", "long"]
-    assert sorted(diary("ended")) == ["busy", "long"]
 
 
 def test_a_frozen_worker_that_wakes_after_its_lease_changes_nothing(
@@ -103,13 +85,16 @@ def test_a_message_that_kills_its_workers_is_dead_lettered_as_poison(
 def test_a_worker_told_to_stop_finishes_what_runs_and_hands_back_the_rest(
     broker: RedisStreamsBroker, redis_client: redis.Redis, start: Start, diary: Callable[[str], list[str]]
 ) -> None:
-    leaving = start(threads=1)
-    send(broker, "hold", "running", 3)
+    # The lease lasts however long this takes.
+    leaving = start(threads=1, lease_ms=15_000)
+    send(broker, "gather", "running")
     wait_for(lambda: diary("started"))
     send(broker, "hold", "waiting", 0)
     wait_for(lambda: sum(pending(redis_client, broker).values()) == 2)
 
     tell(leaving, signal.SIGTERM)
+    wait_for(lambda: diary("stopping"))
+    redis_client.set("go", 1)
 
     assert leaving.wait(20) == 0
     assert diary("ended") == ["running"]
@@ -136,83 +121,3 @@ def test_an_urgent_message_overtakes_a_thousand_others_in_running_processes(
     wait_for(lambda: "urgent" in diary("started"))
     # What the two processes had fetched before, two messages a thread, and what was on its way meanwhile.
     assert diary("started").index("urgent") <= before + 12
-
-
-@pytest.mark.parametrize("version", [max(versions())], indirect=True)
-@pytest.mark.parametrize("command", ["dramatiq", "dramatiq-gevent"])
-def test_dramatiqs_command_drains_however_often_it_is_told_to_stop(
-    broker: RedisStreamsBroker,
-    redis_client: redis.Redis,
-    start: Start,
-    diary: Callable[[str], list[str]],
-    command: str,
-) -> None:
-    program = installed(command)
-    child = start(program, "tests.broker.program", "--processes", "1", "--threads", "2")
-    send(broker, "hold", "running", 0.7)
-    wait_for(lambda: diary("started"))
-
-    for _ in range(3):
-        tell(child, signal.SIGTERM)
-
-    assert child.wait(30) == 0
-    assert diary("ended") == ["running"]
-    assert consumers(redis_client, broker) == set()
-    broker.join("default", timeout=1_000)
-
-
-@pytest.mark.parametrize("version", [max(versions())], indirect=True)
-@pytest.mark.parametrize(("command", "actor"), [("dramatiq", "spin"), ("dramatiq-gevent", "hold")])
-def test_a_message_that_runs_in_threads_or_greenlets_is_cancelled(
-    broker: RedisStreamsBroker,
-    redis_client: redis.Redis,
-    start: Start,
-    diary: Callable[[str], list[str]],
-    command: str,
-    actor: str,
-) -> None:
-    program = installed(command)
-    child = start(program, "tests.broker.program", "--processes", "1", "--threads", "1")
-    sent = send(broker, actor, "long", 600)
-    wait_for(lambda: diary("started"))
-
-    assert broker.cancel("default", sent.message_id) == "held"
-    send(broker, "hold", "next", 0)
-
-    wait_for(lambda: diary("ended"))
-    tell(child, signal.SIGTERM)
-    assert child.wait(30) == 0
-    assert diary("ended") == ["next"]
-    assert dead_letters(redis_client, broker) == []
-
-
-@pytest.mark.parametrize("version", [max(versions())], indirect=True)
-@pytest.mark.parametrize("command", ["dramatiq", "dramatiq-gevent"])
-def test_dramatiqs_command_retries_is_on_time_and_stops_with_nothing_lost(
-    broker: RedisStreamsBroker,
-    redis_client: redis.Redis,
-    start: Start,
-    diary: Callable[[str], list[str]],
-    command: str,
-) -> None:
-    program = installed(command)
-    child = start(program, "tests.broker.program", "--processes", "1", "--threads", "4")
-    send(broker, "fail_once", "failed")
-    wait_for(lambda: diary("ended") == ["failed"], what="the retry")
-    broker.enqueue(message("hold", "delayed", 0), delay=100)
-    wait_for(lambda: "delayed" in diary("ended"), what="the delayed message")
-    broker.enqueue(message("hold", "for another", 0), delay=60_000)
-    send(broker, "hold", "running", 1)
-    wait_for(lambda: "running" in diary("started"))
-
-    tell(child, signal.SIGTERM)
-
-    assert child.wait(30) == 0
-    assert diary("ended") == ["failed", "delayed", "running"]
-    (left,) = cast(list[bytes], redis_client.zrange(broker.keys("default").delayed, 0, -1))
-    # Nobody waits a minute here: it is due now.
-    redis_client.zadd(broker.keys("default").delayed, {left: 1})
-    start(program, "tests.broker.program", "--processes", "1", "--threads", "4")
-    wait_for(lambda: "for another" in diary("ended"), what="what was not due")
-    broker.join("default", timeout=5_000)
-    assert dead_letters(redis_client, broker) == []

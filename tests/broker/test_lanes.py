@@ -6,11 +6,11 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
-from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.errors import QueueJoinTimeout
 
 from broker import RedisStreamsBroker
 from broker.keys import GROUP, SHELF
+from tests.broker.consumers import fetch
 from tests.broker.looks import message
 from tests.broker.servers import Server, wait_for
 
@@ -26,20 +26,6 @@ def open_known(server: Server, open_broker: Callable[..., RedisStreamsBroker]) -
         return broker
 
     return open_one
-
-
-def fetch(consumer: Consumer) -> MessageProxy:
-    """Return the consumer's next message, which must come."""
-    found: list[MessageProxy] = []
-
-    def came() -> bool:
-        message = next(consumer)
-        if message is not None:
-            found.append(message)
-        return bool(found)
-
-    wait_for(came, what="a message")
-    return found[0]
 
 
 def lengths(client: redis.Redis, broker: RedisStreamsBroker) -> list[int]:
@@ -111,7 +97,7 @@ def test_a_retry_stays_in_its_lane(open_known: Callable[..., RedisStreamsBroker]
     consumer = broker.consume("default", timeout=20)
     failed = fetch(consumer)
 
-    broker.enqueue(failed, delay=50)  # type: ignore[arg-type]  # a proxy, as Dramatiq's own Retries does it
+    broker.enqueue(failed, delay=50)  # a proxy, as Dramatiq's own Retries does it
     consumer.ack(failed)
 
     again: Any = fetch(consumer)

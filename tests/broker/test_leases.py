@@ -8,10 +8,10 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
-from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.middleware import Middleware, SkipMessage
 
 from broker import RedisStreamsBroker
+from tests.broker.consumers import fetch, fetch_many
 from tests.broker.looks import consumers, dead_letters, pending
 from tests.broker.servers import Server, wait_for
 
@@ -37,20 +37,6 @@ def send(broker: RedisStreamsBroker, *numbers: int) -> None:
         broker.get_actor("note").send(number)
 
 
-def fetch(consumer: Consumer) -> MessageProxy:
-    """Return the consumer's next message, which must come."""
-    found: list[MessageProxy] = []
-
-    def came() -> bool:
-        message = next(consumer)
-        if message is not None:
-            found.append(message)
-        return bool(found)
-
-    wait_for(came, what="a message")
-    return found[0]
-
-
 def die(broker: RedisStreamsBroker) -> None:
     """From now on the broker's process renews nothing, like a dead one."""
     broker._process.keeper.stop()
@@ -60,12 +46,10 @@ def test_orphans_are_found_behind_any_number_of_healthy_messages(process: Callab
     healthy, dead, other = process(lease_ms=3_000), process(lease_ms=3_000), process(lease_ms=3_000)
     send(healthy, *range(1_200))
     held = healthy.consume("default", prefetch=1_200, timeout=20)
-    for _ in range(1_200):
-        fetch(held)
+    fetch_many(held, 1_200)
     send(dead, *range(5_000, 5_005))
     orphaned = dead.consume("default", prefetch=5, timeout=20)
-    for _ in range(5):
-        fetch(orphaned)
+    fetch_many(orphaned, 5)
 
     die(dead)
     rescuer = other.consume("default", prefetch=3, timeout=20)
@@ -86,8 +70,7 @@ def test_a_full_consumer_takes_over_no_more_than_it_may_hold(
     dead, other = process(), process()
     send(dead, *range(6))
     orphaned = dead.consume("default", prefetch=6, timeout=20)
-    for _ in range(6):
-        fetch(orphaned)
+    fetch_many(orphaned, 6)
 
     die(dead)
     rescuer = other.consume("default", prefetch=2, timeout=20)
@@ -371,8 +354,7 @@ def test_more_orphans_than_a_process_may_hold_are_left_to_others_at_once(
     dead, one, other = process(lease_ms=2_000), process(lease_ms=2_000), process(lease_ms=2_000)
     send(dead, *range(150))
     orphaned = dead.consume("default", prefetch=150, timeout=20)
-    for _ in range(150):
-        fetch(orphaned)
+    fetch_many(orphaned, 150)
     die(dead)
     first = one.consume("default", prefetch=5, timeout=20)
     fetch(first)

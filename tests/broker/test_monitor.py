@@ -9,10 +9,12 @@ import dramatiq
 import pytest
 import redis
 from dramatiq.middleware import Middleware, default_middleware
+from prometheus_client import CollectorRegistry, generate_latest
 
 from broker import RedisStreamsBroker, Reschedule, connect
 from broker.attempts import fingerprint
 from broker.inspector import Inspector
+from broker.metrics import QueueMetrics
 from broker.monitor import Monitor
 from tests.broker.servers import Server, wait_for
 
@@ -137,6 +139,35 @@ def test_what_is_cancelled_is_not_counted_as_dead(
     start_worker(broker)
 
     wait_for(lambda: counted(broker) == {"enqueued": 2, "cancelled": 1, "started": 1, "done": 1})
+
+
+def test_what_is_no_message_is_counted_as_dead_and_is_no_attempt(
+    broker: RedisStreamsBroker, monitor: Monitor, worker: dramatiq.Worker, redis_client: redis.Redis
+) -> None:
+    @dramatiq.actor
+    def work() -> None:
+        pass
+
+    for body in (b"?", b"{}"):
+        redis_client.xadd("default", {b"m": body})
+    work.send()
+    broker.join("default", timeout=10_000)
+
+    wait_for(lambda: counted(broker) == {"enqueued": 1, "started": 1, "done": 1})
+    inspector = Inspector(broker.client)
+    assert inspector.totals("default")[""] == {"dead": 2}
+    assert [one.actor for one in inspector.attempts("default").items] == ["work"]
+    rates = inspector.rates("default", 5)
+    assert rates is not None
+    assert rates.number("dead") == inspector.queue("default").dead == 2
+    assert 'broker_messages_total{actor="",event="dead",queue="default"} 2.0' in shown(broker)
+
+
+def shown(broker: RedisStreamsBroker) -> str:
+    """Return what Prometheus reads."""
+    registry = CollectorRegistry()
+    registry.register(QueueMetrics(broker.client))
+    return generate_latest(registry).decode()
 
 
 def test_the_monitor_works_in_any_place_among_middleware(

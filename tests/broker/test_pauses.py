@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import dramatiq
 import redis
 
 from broker import RedisStreamsBroker
 from broker.keys import SHELF
+from tests.broker.conftest import Note
 from tests.broker.looks import message, pending
 from tests.broker.servers import Server, wait_for
 
@@ -18,14 +20,8 @@ def blocked(client: redis.Redis) -> int:
 
 
 def test_a_paused_queue_keeps_what_is_sent_until_it_is_resumed(
-    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis, note: Note, seen: list[Any]
 ) -> None:
-    seen: list[int] = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     broker.pause("default")
     for number in range(5):
         note.send(number)

@@ -8,13 +8,12 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
-from dramatiq.encoder import PickleEncoder
 from dramatiq.errors import BrokerConnectionError
-from dramatiq.message import get_encoder, set_encoder
 from dramatiq.middleware import Middleware
 
 from broker import Interrupted, MessageTooLarge, RedisStreamsBroker
-from broker.sending import CHUNK, encode
+from broker.sending import CHUNK
+from tests.broker.conftest import Note
 from tests.broker.looks import message
 from tests.broker.proxy import LossyProxy
 from tests.broker.servers import Server, wait_for
@@ -23,14 +22,8 @@ OpenBroker = Callable[..., RedisStreamsBroker]
 
 
 def test_many_messages_are_sent_in_their_order(
-    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker]
+    broker: RedisStreamsBroker, start_worker: Callable[..., dramatiq.Worker], note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     total = 2 * CHUNK + 1
     sent = broker.enqueue_many(note.message(number) for number in range(total))
 
@@ -68,13 +61,9 @@ def test_many_messages_may_be_for_any_mix_of_queues_lanes_and_delays(
     assert redis_client.xlen(two.bulk) == 1
 
 
-def test_many_delayed_messages_come_due(broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
+def test_many_delayed_messages_come_due(
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, note: Note, seen: list[Any]
+) -> None:
     broker.enqueue_many([note.message(number) for number in range(20)], delay=50)
 
     broker.join("default", timeout=10_000)
@@ -218,21 +207,3 @@ def test_many_are_sent_from_many_threads(broker: RedisStreamsBroker, redis_clien
         thread.join(30)
 
     assert redis_client.xlen("default") == 2_800
-
-
-def test_messages_are_encoded_as_dramatiq_does() -> None:
-    plain = message("note", {"price": "ä\n", 3: True}, [1, None, (2**70, -0.0, 1e300, float("inf"))], option=2.5)
-    before, circle = get_encoder(), list[Any]()
-    circle.append(circle)
-
-    assert encode(plain) == plain.encode()
-    for odd in (object(), {(1, 2): 3}):
-        with pytest.raises(TypeError):
-            encode(message("note", odd))
-    with pytest.raises(RecursionError):
-        encode(message("note", circle))
-    set_encoder(PickleEncoder())
-    try:
-        assert encode(plain) == plain.encode()
-    finally:
-        set_encoder(before)

@@ -7,6 +7,12 @@ from app.auth.keys import SigningKeys, algorithm
 from tests.cli.calls import run
 
 
+@pytest.fixture
+def app(shared_app: Flask) -> Flask:
+    """The application, whose database is not asked for anything."""
+    return shared_app
+
+
 @pytest.mark.parametrize("wanted", ["EdDSA", "RS256"])
 def test_a_key_is_printed_alone_and_is_one_to_sign_with(app: Flask, wanted: str) -> None:
     result = run(app, "keys", "create", "--algorithm", wanted)

@@ -1,13 +1,20 @@
 import json
 
+import pytest
 from flask import Flask
 
 from app.auth import tokens
 from app.models import access
 from app.platform import Platform
-from tests.cli.calls import run
+from tests.cli.calls import noted, run
 
 CREATE = ("oauth", "clients", "create", "--client", "importer", "--scope", "validations:read")
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Flask:
+    """The application. Each test makes what it speaks of."""
+    return shared_app
 
 
 def valid(app: Flask, oauth_client_id: str) -> access.OAuthClient | None:
@@ -65,3 +72,11 @@ def test_a_revoked_client_is_gone_and_listed_as_such(app: Flask) -> None:
     assert "revoked" in run(app, "oauth", "clients", "list").stdout
     again = run(app, "oauth", "clients", "revoke", oauth_client_id)
     assert (again.exit_code, oauth_client_id in again.stderr) == (1, True)
+
+
+def test_making_and_revoking_a_client_leaves_one_row_each_in_the_audit_trail(app: Flask) -> None:
+    oauth_client_id, _ = run(app, *CREATE).stdout.split()
+
+    assert [run(app, "oauth", "clients", "revoke", oauth_client_id).exit_code for _ in range(2)] == [0, 1]
+
+    assert noted(app, f"oauth:{oauth_client_id}") == [("cli", "oauth.create"), ("cli", "oauth.revoke")]

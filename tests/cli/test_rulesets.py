@@ -48,6 +48,13 @@ def test_examples_that_pass_end_well_and_the_rules_that_none_breaks_are_listed(t
     ]
 
 
+def test_a_file_that_names_no_version_is_told_by_its_name_alone(tmp_path: Path) -> None:
+    content = definition(examples=[BROKEN])
+    del content["version"]
+
+    assert tried(written(tmp_path, content)).stdout.startswith("plain: 1 examples")
+
+
 def test_an_example_that_fails_is_told_finding_by_finding(tmp_path: Path) -> None:
     wrong = {"title": "Nine", "item": {"a": 9}, "findings": [{"code": "rule.small", "pointer": "/a"}]}
     surprising = {"title": "Eleven", "item": {"a": 11}, "findings": []}
@@ -120,20 +127,29 @@ def test_the_codes_of_a_reference_table_come_out_of_a_file(tmp_path: Path) -> No
         assert tried(file, "--table", word).exit_code == 2, word
 
 
-def test_it_needs_no_settings_at_all() -> None:
+def flask(*words: str) -> subprocess.CompletedProcess[str]:
+    """Return how `flask` ended where no server is set."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", *words]
     env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "rulesets", "test", str(BUILT_IN / "fx_rate.json")],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-    )
+
+def test_it_needs_no_settings_at_all() -> None:
+    done = flask("rulesets", "test", str(BUILT_IN / "fx_rate.json"))
 
     assert done.returncode == 0, done.stderr
     assert "0 failed" in done.stdout
     assert done.stderr == ""
+
+
+def test_what_needs_settings_says_which() -> None:
+    listed, run, all_commands = flask("rulesets", "list"), flask("run"), flask("--help")
+
+    for done in (listed, run):
+        assert (done.returncode, done.stdout) == (3, "")
+        assert done.stderr.splitlines() == ["DATABASE_URL is not set.", "REDIS_URL is not set."]
+    assert (all_commands.returncode, all_commands.stderr) == (0, "")
+    assert "rulesets" in all_commands.stdout
 
 
 def test_what_is_published_is_listed_and_shown(app: Flask, tmp_path: Path) -> None:

@@ -1,13 +1,20 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from click.testing import Result
 from flask import Flask
 
 from app.auth import tokens
 from app.models import access
 from app.platform import Platform
-from tests.cli.calls import run
+from tests.cli.calls import noted, run
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Flask:
+    """The application. Each test makes what it speaks of."""
+    return shared_app
 
 
 def create(app: Flask, *more: str) -> Result:
@@ -78,3 +85,11 @@ def test_a_revoked_token_is_refused_and_listed_as_such(app: Flask) -> None:
     again = run(app, "tokens", "revoke", told["id"])
     assert again.exit_code == 1
     assert told["id"] in again.stderr
+
+
+def test_making_and_revoking_a_token_leaves_one_row_each_in_the_audit_trail(app: Flask) -> None:
+    token_id = json.loads(create(app, "--json").stdout)["id"]
+
+    assert [run(app, "tokens", "revoke", token_id).exit_code for _ in range(2)] == [0, 1]
+
+    assert noted(app, f"token:{token_id}") == [("cli", "token.create"), ("cli", "token.revoke")]

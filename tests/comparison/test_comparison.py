@@ -42,7 +42,7 @@ def drafted(database: Database) -> None:
 def begin(database: Database, asked: int = 1_000, *, client_id: UUID | None = None) -> Comparison:
     """Return a new comparison."""
     with database.transaction() as session:
-        return comparison.begin(session, NAME, client_id=client_id or new_id(), asked=asked)
+        return comparison.begin(session, NAME, new_id(), client_id=client_id or new_id(), asked=asked)
 
 
 def take(database: Database, comparison_id: UUID, number: int, drafts: Drafts) -> int | None:
@@ -357,7 +357,7 @@ def test_a_rule_set_has_one_comparison_at_a_time(database: Database, drafts: Dra
 @pytest.mark.usefixtures("drafted")
 def test_of_two_that_begin_at_once_one_is_told_to_wait(database: Database) -> None:
     with database.transaction() as session, ThreadPoolExecutor() as pool:
-        comparison.begin(session, NAME, client_id=new_id(), asked=1)
+        comparison.begin(session, NAME, new_id(), client_id=new_id(), asked=1)
         second = pool.submit(begin, database)
         wait_for(lambda: is_held_up(database), what="a second comparison that waits for the first")
         session.commit()
@@ -491,3 +491,22 @@ def test_a_comparison_that_is_over_is_not_sent_again(platform: Platform, databas
     run(database, begin(database), drafts)
 
     assert comparison.resume(database, platform.broker, after_ms=0) == 0
+
+
+@pytest.mark.usefixtures("drafted")
+def test_a_comparison_is_gone_some_days_after_its_end(database: Database, drafts: Drafts) -> None:
+    old = begin(database)
+    run(database, old, drafts)
+    late = begin(database)
+    run(database, late, drafts)
+    running = begin(database)
+    with database.transaction() as session:
+        age = text("UPDATE comparisons SET finished_at = finished_at - interval '8 days' WHERE id = :id")
+        session.execute(age, {"id": old.id})
+
+    gone = [comparison.forget(database, days=7) for _ in range(2)]
+
+    assert gone == [1, 0]
+    with database.autocommit() as session:
+        left = comparison.newest(session, NAME, before=None, limit=10)
+    assert [each.id for each in left] == [running.id, late.id]

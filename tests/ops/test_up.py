@@ -9,11 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ops import samples
+from ops.up import few
 from tests.ops.gone import is_gone
 from tests.processes import ROOT, wait_for
 
 #: Two whole platforms start at the same time on what may be two busy cores.
 TIMEOUT_S = 110.0
+#: All of them would only tell once more what the tests of the rules tell.
+SAMPLES = ("--samples", "25")
 
 
 class Up:
@@ -43,7 +47,7 @@ class Up:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Up]:
-    run = Up(tmp_path / "serving.txt")
+    run = Up(tmp_path / "serving.txt", *SAMPLES)
     yield run
     run.process.terminate()
     run.process.wait(60)
@@ -67,10 +71,11 @@ def parents() -> dict[int, int]:
 
 @pytest.mark.timeout(300)
 def test_two_run_side_by_side_and_the_one_that_is_killed_leaves_nothing(serving: Up, tmp_path: Path) -> None:
-    once = Up(tmp_path / "once.txt", "--once")
+    once = Up(tmp_path / "once.txt", "--once", *SAMPLES)
 
     assert once.process.wait(TIMEOUT_S) == 0, once.said
     assert "wrong answers    0" in once.said
+    assert {"fx_rate", "freight_rate", "price_list"} == {sample.ruleset for sample in few(samples.load(), 25)}
     url = serving.url()
     assert url not in once.said
     assert httpx.get(f"{url}/readyz").status_code == 200

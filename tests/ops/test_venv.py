@@ -1,5 +1,6 @@
 """The virtual environment: made once, mended when it was cut off, and by one run at a time."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,12 @@ import sys
 from pathlib import Path
 from ops.venv import Environment
 Environment(Path(sys.argv[1]), Path(sys.argv[2])).make()
+"""
+
+BECOMES = """
+from ops import venv
+venv.Environment.make = lambda self: None
+venv.main(["-c", "import sys; print(sys.prefix, sys.dont_write_bytecode)"])
 """
 
 
@@ -90,3 +97,11 @@ def test_an_installation_that_failed_says_why_and_does_not_count(environment: En
     assert not environment.is_current()
     environment.lock.write_text("# nothing\n")
     assert not environment.is_current()
+
+
+def test_what_one_process_compiles_is_kept_for_the_next_one_whatever_a_container_says() -> None:
+    told = subprocess.check_output(
+        [sys.executable, "-c", BECOMES], cwd=ROOT, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, text=True
+    )
+
+    assert told.split() == [str(ROOT / ".venv"), "False"]

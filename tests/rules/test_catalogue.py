@@ -149,6 +149,7 @@ def test_every_other_text_is_filled_by_the_params_of_its_finding() -> None:
         *plain.check(nested(DEEPEST + 2)),
         *plain.check("x" * LARGEST_ITEM),
         *plain.check([0] * 101)[-1:],
+        *compile_rules(definition(schema={"items": {"enum": list(range(1, 101))}})).check([0] * 20_000)[-1:],
         *plain.check({"b": 1}),
         *compile_rules(definition(facts={"/b": PORT}, tables={"ports": []}, rules=[])).check({"b": "NLRTM"}),
         *across_findings(),

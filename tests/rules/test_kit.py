@@ -93,3 +93,12 @@ def test_an_example_larger_than_what_is_tried_is_refused() -> None:
         tried(example({"a": 1}), example({"a": 1, "b": "x" * LARGEST_ITEM}))
 
     assert refused.value.pointer == "/examples/1/item"
+
+
+def test_before_each_example_others_have_their_turn() -> None:
+    carrying = definition(examples=[example({"a": 1}), example({"a": 2})])
+    turns: list[int] = []
+
+    trial(compile_rules(carrying), carrying, turn=lambda: turns.append(1))
+
+    assert len(turns) == 2

@@ -5,9 +5,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import orjson
 import pytest
 
 from app.rules import Finding, RuleSet, RuleSetError, builtin, compile_rules
+from app.rules.findings import LONGEST_POINTER
 from tests.rules.makers import builtin_ruleset, definition, found, freight_rate, rule, surcharge
 
 
@@ -93,6 +95,63 @@ def test_params_are_cut_to_a_bounded_size() -> None:
 
     assert unlisted.params["options"] == [f"code {n}" for n in range(20)]
     assert long.params["all"] == "z" * 199 + "…"
+
+
+def test_a_param_that_holds_more_is_told_as_json() -> None:
+    params = {"whole": "item", "keys": "{1: [true, null]}"}
+    ruleset = compile_rules(definition(rules=[rule(expr="false", params=params)]))
+
+    (finding,) = ruleset.check({"a": {"b": [None, True, "ü"]}})
+
+    assert finding.params == {"whole": '{"a":{"b":[null,true,"ü"]}}', "keys": '{"1":[true,null]}'}
+
+
+def test_a_pointer_that_would_be_too_long_is_that_of_what_holds_the_value() -> None:
+    inner = {"additionalProperties": {"type": "integer"}, "propertyNames": {"maxLength": 2_000}}
+    ruleset = compile_rules(definition(schema={"properties": {"list": {"items": inner}}}, rules=[]))
+    name = "n" * LONGEST_POINTER
+
+    findings = ruleset.check({"list": [{name: "x"}, {name * 3: 1}, {"n": "x"}]})
+
+    assert [(finding.pointer, finding.code) for finding in findings] == [
+        ("/list/0", "schema.type"),
+        ("/list/1", "schema.propertyNames"),
+        ("/list/2/n", "schema.type"),
+    ]
+    assert compile_rules(definition()).check({name: 10**40})[0].pointer == ""
+
+
+def test_findings_of_long_names_are_small() -> None:
+    shut = {"additionalProperties": False, "properties": {"aaaa": {}}, "minProperties": 1}
+    below = {"properties": {"aaab": shut}, "additionalProperties": {"type": "string"}}
+    ruleset = compile_rules(definition(schema=below, rules=[]))
+
+    findings = ruleset.check({"aaab": {f"{n}" + "x" * 2_000: 1 for n in range(100)}, "y" * 2_000: 1})
+
+    assert len(findings) == 101
+    assert len(orjson.dumps(findings)) < 100_000
+    assert {finding.pointer for finding in findings} == {"/aaab", ""}
+    assert not any(finding.suggestion for finding in findings)
+
+
+def test_a_rule_id_is_bounded_too() -> None:
+    schema = {"properties": {"n" * 2_000: {"enum": ["aaaa", "aaab"]}}}
+
+    (finding,) = compile_rules(definition(schema=schema, rules=[])).check({"n" * 2_000: "AAAA"})
+
+    assert len(finding.rule_id) == LONGEST_POINTER
+    assert finding.suggestion is None
+
+
+def test_an_item_too_large_to_look_for_every_breach_says_so() -> None:
+    schema = {"items": {"enum": [f"c{n:05}" for n in range(1999)]}}
+    ruleset = compile_rules(definition(schema=schema, rules=[]))
+
+    first, more = ruleset.check(["d"] * 60_000)
+
+    assert (first.code, first.pointer) == ("schema.enum", "/0")
+    assert (more.code, more.severity) == ("item.first_only", "info")
+    assert [finding.code for finding in ruleset.check(["d"])] == ["schema.enum"]
 
 
 def test_thousands_of_findings_end_in_one_that_says_so() -> None:

@@ -220,6 +220,17 @@ def test_an_expression_that_could_cost_too_much_is_refused(expr: str, column: in
     assert column is None or (error.value.line, error.value.column) == (1, column)
 
 
+def test_rules_that_could_take_too_many_steps_together_are_refused() -> None:
+    walks = [rule(id=f"r{n}", expr="item.list.all(a, a > 0)") for n in range(100)]
+    heavy = [rule(id=f"h{n}", expr="item.list.all(a, [1, 2, 3, 4, 5, 6, 7, 8].all(b, a > b))") for n in range(17)]
+
+    compile_rules(definition(schema=LISTS, rules=[*walks, *heavy[:16]]))
+    with pytest.raises(RuleSetError, match="take more than 250000 steps") as error:
+        compile_rules(definition(schema=LISTS, rules=[*walks, *heavy]))
+
+    assert error.value.pointer == "/rules/116/expr"
+
+
 def test_a_walk_over_elements_needs_a_bounded_list() -> None:
     with pytest.raises(RuleSetError, match="the list other needs a maxItems") as error:
         compile_rules(definition(schema=LISTS, rules=[rule(expr="each > 0", pointer="/other/*")]))

@@ -35,7 +35,7 @@ def begun(platform: Platform, database: Database) -> Comparison:
 def begin(database: Database, name: str = NAME) -> Comparison:
     """Return a new comparison of all there is."""
     with database.transaction() as session:
-        return comparison.begin(session, name, client_id=new_id(), asked=100_000)
+        return comparison.begin(session, name, new_id(), client_id=new_id(), asked=100_000)
 
 
 def look(database: Database, begun: Comparison) -> Comparison:
@@ -140,6 +140,24 @@ def test_a_canceled_comparison_stops(platform: Platform, database: Database, beg
     platform.broker.join(messages.COMPARISONS, timeout=20_000)
 
     assert look(database, begun).state == State.CANCELED
+
+
+@pytest.mark.usefixtures("running_worker")
+def test_upkeep_removes_a_comparison_that_was_kept_long_enough(
+    platform: Platform, database: Database, settings: Settings, begun: Comparison
+) -> None:
+    with database.transaction() as session:
+        comparison.cancel(session, NAME, begun.id, by=new_id())
+        age = text("UPDATE comparisons SET finished_at = finished_at - make_interval(days => :days)")
+        session.execute(age, {"days": settings.comparison_days})
+
+    platform.broker.enqueue(messages.forget_comparisons())
+
+    def is_gone() -> bool:
+        with database.transaction() as session:
+            return not comparison.newest(session, NAME, before=None, limit=1)
+
+    wait_for(is_gone, what="the end of an old comparison")
 
 
 @pytest.mark.usefixtures("running_worker")

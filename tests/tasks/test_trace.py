@@ -10,8 +10,10 @@ import structlog
 from app import messages
 from app.models.base import new_id
 from app.platform import Platform
+from app.telemetry import logs
 from app.validation import judge
 from broker import trace
+from tests.applications import logging_kept
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -58,14 +60,15 @@ def test_the_lines_of_a_message_that_is_given_up_say_whose_it_was(
 
     monkeypatch.setattr("tasks.validation.judge", crash)
     whose = Whose()
-    logging.getLogger().addHandler(whose)
 
-    trace.adopt(PARENT)
-    with structlog.contextvars.bound_contextvars(request_id="from-the-browser"):
-        platform.intake.accept(new_id(), client_id=new_id(), source="api", ruleset="fx_rate", items=[{}])
-    trace.adopt(None)
-    platform.broker.join(messages.VALIDATION_REQUESTS, timeout=10_000)
-    logging.getLogger().removeHandler(whose)
+    with logging_kept():
+        logs.configure(platform.settings)  # As the doors of all processes do.
+        logging.getLogger().addHandler(whose)
+        trace.adopt(PARENT)
+        with structlog.contextvars.bound_contextvars(request_id="from-the-browser"):
+            platform.intake.accept(new_id(), client_id=new_id(), source="api", ruleset="fx_rate", items=[{}])
+        trace.adopt(None)
+        platform.broker.join(messages.VALIDATION_REQUESTS, timeout=10_000)
 
     for logger in ("dramatiq.worker.WorkerThread", "dramatiq.middleware.retries.Retries", "tasks.failures"):
         bound = whose.seen[logger]

@@ -37,7 +37,8 @@ class Collector:
         return "\n".join(body.decode("latin-1") for _, body in self.taken)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="collector", daemon=True).start()
+        often = {"poll_interval": 0.01}  # It looks so often whether it is to end.
+        threading.Thread(target=self._server.serve_forever, name="collector", kwargs=often, daemon=True).start()
         return self
 
     def __exit__(

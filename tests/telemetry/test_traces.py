@@ -8,7 +8,6 @@ from typing import Any, Self
 from uuid import uuid4
 
 import dramatiq
-import httpx
 import pytest
 from dramatiq.brokers.stub import StubBroker
 from flask import Flask
@@ -31,8 +30,6 @@ from tests.api.calls import GOOD_RATE, VALIDATE, bearer
 from tests.applications import application
 from tests.conftest import working
 from tests.factories import issue_token
-from tests.processes import Web, Worker, environment
-from tests.telemetry.collector import Collector
 
 SETTINGS = Settings(
     database_url="postgresql+psycopg://nobody@127.0.0.1:1/nothing",
@@ -292,26 +289,3 @@ def test_log_lines_name_the_trace(exporter: InMemorySpanExporter, capsys: pytest
     told = [line["trace_id"] for line in lines if line["event"] == "http.answered"]
     assert told == [trace_id(span) for span in exporter.get_finished_spans()]
     assert told[0] == TRACE_ID
-
-
-def test_real_processes_send_their_spans_to_the_collector_before_they_end(
-    settings: Settings, database: Database, collector: Collector, tmp_path: Any
-) -> None:
-    env = environment(replace(settings, otel_endpoint=collector.url + "/", sentry_dsn=collector.dsn))
-    token = issue_token(database)
-
-    with Web(env, tmp_path) as web, Worker(env, tmp_path) as worker:
-        answer = httpx.post(
-            web.url + VALIDATE,
-            json={"ruleset": "fx_rate", "item": GOOD_RATE},
-            headers={**bearer(token), "traceparent": PARENT, "Prefer": "wait=20"},
-            timeout=40,
-        )
-        worker.stop()
-        web.stop()
-
-    assert answer.json()["verdict"] == "valid"
-    recorded = {span.name for span in collector.spans if span.trace_id.hex() == TRACE_ID}
-    assert recorded >= {f"POST {VALIDATE}", "commit", "send", "process validation_requests", "judge", "record"}
-    assert collector.events == []
-    assert token not in collector.text

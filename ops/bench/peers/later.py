@@ -4,6 +4,7 @@ PROGRAM ours        URL NUMBER SECONDS   with our broker
 PROGRAM RedisBroker URL NUMBER SECONDS   with Dramatiq's RedisBroker
 
 Each message is due after at least 0.2 s and at most SECONDS more, and carries that moment in place of its sending.
+Delays are whole milliseconds, as Dramatiq has them, so that nobody has to round.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ def main(name: str, url: str, number: str, seconds: str) -> None:
     actor = take(named(name, url), lambda sent: None)
     chance = random.Random(4711)
     for _one in range(int(number)):
-        delay_s = SOONEST_S + chance.random() * float(seconds)
-        due = time.monotonic() + delay_s
-        actor.send_with_options(args=(due, dict(PAYLOAD)), delay=int(delay_s * 1000))
+        delay = round((SOONEST_S + chance.random() * float(seconds)) * 1000)
+        due = time.monotonic() + delay / 1000
+        actor.send_with_options(args=(due, dict(PAYLOAD)), delay=delay)
 
 
 def named(name: str, url: str) -> dramatiq.Broker:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dramatiq.broker import Consumer, MessageProxy
 
 from broker import RedisStreamsBroker
-from broker.consumer import _decode  # private, and the very thing that has to be the same here
+from broker.codec import decode
 from ops.bench import stage
 from ops.bench.peers.dramatiqs import contender, take
 from ops.bench.stage import PAYLOAD, Note, Send, Work
@@ -55,7 +55,7 @@ class NullConsumer(Consumer):
         if body is None:
             time.sleep(self._timeout_s)  # all have been given out
             return None
-        return MessageProxy(_decode(body))
+        return MessageProxy(decode(body))
 
     def _has_room(self) -> bool:
         """Whether one more may be held, which it is from now on."""

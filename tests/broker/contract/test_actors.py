@@ -15,6 +15,7 @@ from dramatiq.errors import RateLimitExceeded
 from dramatiq.middleware import CurrentMessage, SkipMessage
 
 from broker import RedisStreamsBroker
+from tests.broker.conftest import Note
 from tests.broker.looks import dead_letters
 from tests.broker.servers import wait_for
 
@@ -210,15 +211,9 @@ def test_what_a_worker_fetched_is_run_by_the_priority_of_actors(
 
 
 def test_what_a_worker_fetched_is_run_in_the_order_it_was_sent(
-    broker: RedisStreamsBroker, monkeypatch: pytest.MonkeyPatch
+    broker: RedisStreamsBroker, monkeypatch: pytest.MonkeyPatch, note: Note, seen: list[Any]
 ) -> None:
     monkeypatch.setattr("dramatiq.worker.QUEUE_PREFETCH", 50)
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=20)
     worker.start()
     for thread in worker.workers:
@@ -258,16 +253,10 @@ def test_no_more_is_fetched_than_a_worker_wants_before_it_runs_anything(
     broker.join("default", timeout=10_000)
 
 
-@pytest.mark.parametrize("delays", [(300, 150), (timedelta(seconds=0.3), timedelta(seconds=0.15))])
+@pytest.mark.parametrize("delays", [(1500, 100), (timedelta(seconds=1.5), timedelta(seconds=0.1))])
 def test_delays_are_independent_of_each_other(
-    broker: RedisStreamsBroker, start_worker: StartWorker, delays: tuple[Any, Any]
+    broker: RedisStreamsBroker, start_worker: StartWorker, delays: tuple[Any, Any], note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     for number, delay in enumerate(delays):
         note.send_with_options(args=(number,), delay=delay)
 

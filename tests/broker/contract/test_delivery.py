@@ -12,12 +12,13 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
-from dramatiq.broker import Consumer
 from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout
 from dramatiq.middleware import AsyncIO
 
 from broker import RedisStreamsBroker
 from broker.keys import SHELF
+from tests.broker.conftest import Note
+from tests.broker.consumers import fetch, fetch_many
 from tests.broker.looks import dead_letters, message, pending
 from tests.broker.servers import Server, wait_for
 
@@ -37,19 +38,6 @@ def uncollected() -> Iterator[None]:
     gc.enable()
 
 
-def fetch(consumer: Consumer, number: int) -> list[Any]:
-    """Return the consumer's next messages, which must come."""
-    found: list[Any] = []
-
-    def came() -> bool:
-        while len(found) < number and (message := next(consumer)) is not None:
-            found.append(message)
-        return len(found) == number
-
-    wait_for(came, what=f"{number} messages")
-    return found
-
-
 def waiting(client: redis.Redis) -> list[int]:
     """Return the first argument of each message in the stream; what is there only to wake somebody is none."""
     entries: Any = client.xrange("default")
@@ -64,14 +52,14 @@ def test_many_messages_are_handed_back_together_and_taken_in_their_order(
         dramatiq.actor(broker=broker, actor_name="note")(lambda number: None)
     leaving.enqueue_many(message("note", number) for number in range(MANY))
     consumer = leaving.consume("default", prefetch=MANY, timeout=20)
-    held = fetch(consumer, MANY)
+    held = fetch_many(consumer, MANY)
 
     consumer.requeue(held)
     consumer.close()
 
     assert pending(redis_client, leaving) == {SHELF: MANY}
     heir = staying.consume("default", prefetch=MANY, timeout=20)
-    assert [one.args[0] for one in fetch(heir, MANY)] == list(range(MANY))
+    assert [one.args[0] for one in fetch_many(heir, MANY)] == list(range(MANY))
     heir.close()
     staying.flush("default")
     assert redis_client.xlen("default") == 0
@@ -141,7 +129,7 @@ def test_a_worker_that_takes_over_keeps_the_order(broker: RedisStreamsBroker, re
     for number in range(20):
         note.send(number)
     first = broker.consume("default", prefetch=7, timeout=20)
-    first.requeue(fetch(first, 7))
+    first.requeue(fetch_many(first, 7))
     first.close()
 
     worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=20)
@@ -162,7 +150,7 @@ def test_settling_what_is_not_there_any_more_does_nothing(
 
     nothing.send()
     consumer = broker.consume("default", timeout=20)
-    (held,) = fetch(consumer, 1)
+    held = fetch(consumer)
     broker.flush("default")
     nothing.send()
 
@@ -179,7 +167,7 @@ def test_settling_what_is_not_there_any_more_does_nothing(
 def test_what_is_settled_while_redis_is_not_reached_is_settled_once_it_is(
     own_server: Server, open_broker: OpenBroker, start_worker: StartWorker, fails: bool, retries: int
 ) -> None:
-    broker = open_broker(own_server.url + "?socket_timeout=1")
+    broker = open_broker(own_server.url + "?socket_timeout=0.5")
     runs: list[int] = []
     running, release = threading.Event(), threading.Event()
 
@@ -211,14 +199,8 @@ def test_what_is_settled_while_redis_is_not_reached_is_settled_once_it_is(
 
 
 def test_sending_works_again_after_a_connection_broke(
-    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis, note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     note.send(1)
     wait_for(lambda: seen == [1])
     redis_client.client_kill_filter(_type="normal", skipme=True)
@@ -235,20 +217,14 @@ def test_sending_works_again_after_a_connection_broke(
 
 
 def test_a_stream_that_was_deleted_is_made_again(
-    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis, note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     note.send(1)
     wait_for(lambda: seen == [1])
     broker.join("default", timeout=10_000)
 
     def came(number: int) -> bool:
-        return seen[-1] == number
+        return bool(seen[-1] == number)
 
     for number in (2, 3):
         redis_client.delete(*broker.keys("default").lanes)
@@ -260,14 +236,8 @@ def test_a_stream_that_was_deleted_is_made_again(
 
 
 def test_entries_that_nobody_can_read_do_not_hold_up_others(
-    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis
+    broker: RedisStreamsBroker, worker: dramatiq.Worker, redis_client: redis.Redis, note: Note, seen: list[Any]
 ) -> None:
-    seen = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
-
     for number in range(20):
         redis_client.xadd("default", {b"m": b"{" * number})
         note.send(number)
@@ -303,7 +273,7 @@ def test_join_counts_as_long_as_anything_is_held_anywhere(server: Server, open_b
         dramatiq.actor(broker=broker, actor_name="note")(lambda: None)
     asking.enqueue(message("note"))
     consumer = holding.consume("default", timeout=20)
-    (held,) = fetch(consumer, 1)
+    held = fetch(consumer)
 
     with pytest.raises(QueueJoinTimeout):
         asking.join("default", timeout=50)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -281,3 +282,27 @@ def test_an_actor_knows_its_message(broker: RedisStreamsBroker, worker: dramatiq
     broker.join("default", timeout=10_000)
     wait_for(lambda: known)
     assert known == [sent.message_id]
+
+
+def test_as_many_run_at_once_as_a_limit_allows_and_all_are_done(
+    limits: Any, broker: RedisStreamsBroker, worker: dramatiq.Worker
+) -> None:
+    one_at_a_time: Any = ConcurrentRateLimiter
+    limiter = one_at_a_time(limits, "one", limit=1)
+    running, most, done = Counter[str](), [0], []
+
+    @dramatiq.actor(min_backoff=5, max_backoff=20, max_retries=1000)
+    def work(number: int) -> None:
+        with limiter.acquire():
+            running["now"] += 1
+            most[0] = max(most[0], running["now"])
+            time.sleep(0.005)
+            running["now"] -= 1
+            done.append(number)
+
+    for number in range(10):
+        work.send(number)
+
+    broker.join("default", timeout=20_000)
+    assert most[0] == 1
+    assert sorted(done) == list(range(10))

@@ -260,3 +260,60 @@ def test_any_order_of_middleware_is_as_good(
     assert [letter["actor"] for letter in dead_letters(redis_client, broker)] == [b"fail"]
     assert pending(redis_client, broker) == {}
     assert "Unexpected failure" not in caplog.text
+
+
+def test_middleware_hears_of_every_step_in_dramatiqs_order(broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
+    heard = []
+
+    class Listener(Middleware):
+        def before_enqueue(self, broker: dramatiq.Broker, message: Any, delay: int | None) -> None:
+            heard.append("before_enqueue")
+
+        def after_enqueue(self, broker: dramatiq.Broker, message: Any, delay: int | None) -> None:
+            heard.append("after_enqueue")
+
+        def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
+            heard.append("before_process_message")
+
+        def after_process_message(self, broker: dramatiq.Broker, message: Any, **outcome: Any) -> None:
+            heard.append("after_process_message")
+
+        def before_ack(self, broker: dramatiq.Broker, message: Any) -> None:
+            heard.append("before_ack")
+
+        def after_ack(self, broker: dramatiq.Broker, message: Any) -> None:
+            heard.append("after_ack")
+
+    broker.add_middleware(Listener())
+
+    @dramatiq.actor
+    def nothing() -> None:
+        pass
+
+    nothing.send()
+
+    wait_for(lambda: len(heard) == 6)
+    rest = [step for step in heard if step != "after_enqueue"]
+    assert rest == ["before_enqueue", "before_process_message", "after_process_message", "before_ack", "after_ack"]
+
+
+def test_middleware_that_breaks_breaks_nothing_else(broker: RedisStreamsBroker, worker: dramatiq.Worker) -> None:
+    seen = []
+
+    class Broken(Middleware):
+        def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
+            raise RuntimeError
+
+        def after_process_message(self, broker: dramatiq.Broker, message: Any, **outcome: Any) -> None:
+            raise RuntimeError
+
+    broker.add_middleware(Broken())
+
+    @dramatiq.actor
+    def note() -> None:
+        seen.append(1)
+
+    note.send()
+
+    broker.join("default", timeout=10_000)
+    assert seen == [1]

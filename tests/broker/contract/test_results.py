@@ -12,6 +12,7 @@ from dramatiq.results import ResultFailure, ResultMissing, Results, ResultTimeou
 from dramatiq.results.backends import RedisBackend
 
 from broker import RedisStreamsBroker, Retries
+from tests.broker.conftest import Note
 from tests.broker.servers import Server, wait_for
 
 # Dramatiq's own are untyped, and a piped message gets its argument from the one before.
@@ -242,15 +243,10 @@ def test_a_group_of_pipelines_gives_a_result_for_each(storing: RedisStreamsBroke
 
 
 def test_a_groups_callback_runs_once_when_all_of_it_is_done(
-    server: Server, broker: RedisStreamsBroker, worker: dramatiq.Worker
+    server: Server, broker: RedisStreamsBroker, worker: dramatiq.Worker, note: Note, seen: list[Any]
 ) -> None:
     limiter: Any = LimiterBackend
     broker.add_middleware(GroupCallbacks(limiter(url=server.url)))
-    seen: list[object] = []
-
-    @dramatiq.actor
-    def note(number: int) -> None:
-        seen.append(number)
 
     @dramatiq.actor
     def finish() -> None:

@@ -5,28 +5,37 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import dramatiq
 import pytest
-import redis
 from dramatiq.errors import BrokerConnectionError
 
 from broker import RedisStreamsBroker
+from ops.chaos.broker import World
+from ops.chaos.formations import Formation, Node
+from ops.chaos.grounds import Replicated
 from tests.broker.looks import message
-from tests.broker.servers import Server, wait_for
-from tests.broker.topologies import formations
-from tests.broker.topologies.formations import Formation
+from tests.broker.servers import DEBIAN, wait_for
+from tests.broker.topologies.conftest import formed
 
 StartWorker = Callable[..., dramatiq.Worker]
 
 
-@pytest.fixture(params=["sentinel", "cluster"])
-def formation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Formation]:
-    """A formation that the test may harm."""
-    with getattr(formations, request.param)(tmp_path) as formation:
+@pytest.fixture(scope="module", params=["sentinel", "cluster"])
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Formation]:
+    """A formation that tests may harm."""
+    with formed(request.param, tmp_path_factory.mktemp(request.param)) as formation:
         yield formation
+
+
+@pytest.fixture
+def formation(kept: Formation) -> Formation:
+    """An empty formation, in which whatever earlier tests have broken is whole again."""
+    kept.heal()
+    kept.empty()
+    return kept
 
 
 @pytest.fixture
@@ -35,27 +44,14 @@ def broker(formation: Formation, open_broker: Callable[..., RedisStreamsBroker])
     return open_broker(formation.url, lease_ms=1_000)
 
 
-def holder(formation: Formation, broker: RedisStreamsBroker) -> Server:
+def holder(formation: Formation, broker: RedisStreamsBroker) -> Node:
     """Return the server that holds the default queue."""
     stream = broker.keys("default").stream.encode()
-    for server in formation.servers:
-        with server.client() as client:
-            if client.role()[0] == b"master" and stream in set(client.keys()):
-                return server
+    for master in formation.masters:
+        with master.client() as client:
+            if stream in set(client.keys()):
+                return master
     raise AssertionError(f"nobody holds {stream!r}")
-
-
-def replicated(server: Server) -> None:
-    """The replica of a server has all that the server has."""
-    with server.client() as client:
-        # WAIT would look at what this connection has written, which is nothing.
-        written = int(client.role()[1])
-
-        def has_all() -> bool:
-            (replica,) = client.role()[2]
-            return int(replica[2]) >= written
-
-        wait_for(has_all, what="the replica catching up")
 
 
 def send(broker: RedisStreamsBroker, number: int) -> None:
@@ -90,7 +86,7 @@ def test_a_failover_loses_nothing_and_is_logged_once(
     for number in range(1, 10):
         note.send_with_options(args=(number,), delay=1_500)
     lost = holder(formation, broker)
-    replicated(lost)
+    lost.replicate()
 
     lost.kill()
     for number in range(10, 20):
@@ -102,13 +98,6 @@ def test_a_failover_loses_nothing_and_is_logged_once(
     assert [runs[number] for number in range(10)] == [1] * 10, "what nobody sent twice ran once"
     assert caplog.text.count("Redis is away") == 1
     assert caplog.text.count("Redis is back") == 1
-
-
-def demoted(server: Server) -> bool:
-    """Tell whether the server is a replica now. Who demotes it also cuts all its connections."""
-    with suppress(redis.ConnectionError), server.client() as client:
-        return bool(client.role()[0] == b"slave")
-    return False
 
 
 def test_a_master_that_froze_and_was_demoted_keeps_no_worker_and_no_sender(
@@ -124,12 +113,12 @@ def test_a_master_that_froze_and_was_demoted_keeps_no_worker_and_no_sender(
     note.send(1)
     wait_for(lambda: runs[1])
     frozen = holder(formation, broker)
-    replicated(frozen)
+    frozen.replicate()
 
-    frozen.signal(signal.SIGSTOP)
+    frozen.tell(signal.SIGSTOP)
     send(broker, 2)
-    frozen.signal(signal.SIGCONT)
-    wait_for(lambda: demoted(frozen), what="the demotion")
+    frozen.tell(signal.SIGCONT)
+    wait_for(lambda: frozen not in formation.masters, what="the demotion")
     send(broker, 3)
     note.send_with_options(args=(4,), delay=10)
 
@@ -148,9 +137,24 @@ def test_a_broker_that_starts_during_a_failover_works_after_it(
 
     broker.enqueue(message("note", 1))
     lost = holder(formation, broker)
-    replicated(lost)
+    lost.replicate()
     lost.kill()
 
     start_worker(broker)
 
     assert seen.wait(20)
+
+
+def test_nothing_is_lost_when_workers_die_beside_their_master(formation: Formation, tmp_path: Path) -> None:
+    # The short form of `python -m ops.chaos.broker`.
+    with Node(tmp_path / "diary", binary=DEBIAN) as diary, closing(World(Replicated(formation), diary)) as world:
+        world.send_for(0.2)
+        wait_for(world.runs, timeout_s=60, what="the first worker")
+        world.send_for(0.2)
+
+        world.kill_a_worker()
+        world.kill_redis()
+        world.kill_a_worker()
+
+        assert world.settle()
+        assert world.sent <= set(world.runs())

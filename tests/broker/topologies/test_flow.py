@@ -20,9 +20,9 @@ from broker import RedisStreamsBroker, connect
 from broker.client import disconnect, read_timeout_ms, twin
 from broker.cluster import Cluster
 from ops import leash
+from ops.chaos.formations import Formation
 from tests.broker.looks import dead_letters, message, pending
 from tests.broker.servers import wait_for
-from tests.broker.topologies.formations import Formation
 
 ROOT = Path(__file__).parents[3]
 
@@ -71,7 +71,7 @@ def test_a_delayed_message_is_on_time_and_a_failed_one_is_retried_and_then_dead(
 
     @dramatiq.actor(broker=broker)
     def punctual() -> None:
-        started.append(time.monotonic())
+        started.append(time.time())
 
     @dramatiq.actor(broker=broker, max_retries=2, min_backoff=5, max_backoff=20)
     def work(name: str) -> None:
@@ -80,14 +80,14 @@ def test_a_delayed_message_is_on_time_and_a_failed_one_is_retried_and_then_dead(
             raise RuntimeError(name)
 
     start_worker(broker)
-    due = time.monotonic() + 0.2
+    due = time.time() + 0.2
     punctual.send_with_options(delay=200)
     work.send("works later")
     work.send("never works")
 
     broker.join("default", timeout=10_000)
     assert runs == {"works later": 2, "never works": 3}
-    assert started[0] >= due - 0.005
+    assert started[0] >= due
     (letter,) = dead_letters(past, broker)
     assert letter["error"] == b"RuntimeError: never works"
     assert pending(past, broker) == {}

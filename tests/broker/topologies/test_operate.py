@@ -9,9 +9,9 @@ from broker.inspector import Inspector
 from broker.letters import Letters
 from broker.metrics import QueueMetrics
 from broker.monitor import Monitor
+from ops.chaos.formations import Formation
 from tests.broker.looks import message
 from tests.broker.servers import wait_for
-from tests.broker.topologies.formations import Formation
 
 
 def test_queues_are_inspected_and_dead_letters_replayed_on_every_kind_of_redis(
