@@ -26,12 +26,13 @@ T = TypeVar("T")
 
 #: How long one XREAD waits; it bounds how long `close` takes, not how late a notice is.
 BLOCK_MS = 1_000
-#: Notices taken in one read.
-BATCH = 1_000
+#: Notices taken in one read, each of a group of requests.
+BATCH = 100
 #: A waiter looks for himself this often, in case his notice was lost with a worker or with Redis.
 RECHECK_S = 5.0
-#: What was heard of so many requests is kept, of a few kilobytes each at most.
-LATEST = 4_096
+#: What was heard of so many requests is kept, of a few kilobytes each at most: of more than one read can bring, so that
+#: whoever is woken finds it there.
+LATEST = 8_192
 #: A request that is not heard of for so long after it was accepted may have ended without a word.
 PENDING_S = 2.0
 #: The pause after a failed read, doubled up to the longest.

@@ -4,11 +4,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from app.models.base import new_id
+from app.models.requests import State
+from app.models.standings import Outcome, Standing
 from app.platform import Platform
 from app.redis import connect
 from app.results import RECHECK_S
+from app.rules import Finding
 from app.settings import Settings
 from ops.embedded import RedisServer
 from tests.processes import wait_for
@@ -174,3 +178,62 @@ def test_a_redis_that_was_emptied_has_everyone_look_again(platform: Platform, se
         client.delete(key)
 
         wait_for(lambda: watch._event.is_set(), timeout_s=10, what="the look-around")
+
+
+def standing(*, texts: int = 1) -> Standing:
+    """Return the standing of a request that is done, with so many long findings."""
+    found = [(0, Finding("/a", "rule.a", "error", {"text": "x" * 200}, "a")) for _ in range(texts)]
+    outcome = Outcome("invalid", 1, [0], 0.5, {"ports": 3}, None, found)
+    return Standing(new_id(), new_id(), State.DONE, "a@1", "api", datetime.now(UTC), datetime.now(UTC), None, outcome)
+
+
+def test_a_notice_brings_the_answer_as_it_would_be_read(platform: Platform) -> None:
+    told = standing()
+
+    platform.notices.tell({told.id: told.encode()})
+
+    wait_for(lambda: platform.hub.ended(told.id) is not None, what="the notice")
+    assert platform.hub.ended(told.id) == told
+
+
+def test_an_answer_that_is_long_is_left_to_be_read(platform: Platform) -> None:
+    told = standing(texts=100)
+
+    with platform.hub.watch(told.id) as watch:
+        platform.notices.tell({told.id: told.encode()})
+        wait_for(lambda: watch._event.is_set(), what="the notice")
+
+    assert platform.hub.ended(told.id) is None
+
+
+def test_what_another_release_tells_is_left_to_be_read(platform: Platform) -> None:
+    request_id = new_id()
+
+    with platform.hub.watch(request_id) as watch:
+        platform.notices.tell({request_id: b'["of", "another", "kind"]'})
+        wait_for(lambda: watch._event.is_set(), what="the notice")
+
+    assert platform.hub.ended(request_id) is None
+
+
+def test_a_request_is_expected_until_more_is_heard_of_it(platform: Platform) -> None:
+    told = standing()
+    accepted = replace(told, state=State.PENDING, finished_at=None, outcome=None)
+
+    platform.hub.accepted(accepted)
+    assert platform.hub.expected(told.id) == accepted
+    platform.notices.tell({told.id: told.encode()})
+    wait_for(lambda: platform.hub.ended(told.id) is not None, what="the notice")
+
+    platform.hub.accepted(accepted)
+    assert platform.hub.expected(told.id) is None
+    assert platform.hub.ended(told.id) == told
+
+
+def test_a_process_that_is_about_to_end_expects_nothing(platform: Platform) -> None:
+    accepted = replace(standing(), state=State.PENDING)
+    platform.hub.accepted(accepted)
+
+    platform.hub.drain()
+
+    assert platform.hub.expected(accepted.id) is None

@@ -19,6 +19,7 @@ from app.models.standings import Outcome
 from app.platform import Platform
 from app.redis import connect
 from app.settings import Settings
+from app.validation import judge
 from broker import Reschedule
 from tasks.validation import Errand, validate_all
 from tests.processes import wait_for
@@ -198,3 +199,32 @@ def cut_workers(session: Any) -> None:
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     )
+
+
+def test_one_whose_rules_crash_fails_alone(
+    platform: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(ruleset: Any, items: Any, autofix: Any) -> Any:
+        if items == [{}]:
+            raise RuntimeError
+        return judge(ruleset, items, autofix)
+
+    monkeypatch.setattr("tasks.validation.judge", crash)
+    first, bad, last = accept(platform, GOOD), accept(platform, {}), accept(platform, BAD)
+
+    came = validate(platform, first, bad, last)
+
+    assert [type(each) for each in came] == [NoneType, RuntimeError, NoneType]
+    assert [state(database, each) for each in (first, bad, last)] == [State.DONE, State.PENDING, State.DONE]
+
+
+def test_what_takes_long_is_judged_in_more_than_one_transaction(
+    platform: Platform, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.validation.LONGEST_S", 0)
+    both = accept(platform, GOOD), accept(platform, BAD)
+
+    assert validate(platform, *both) == [None, None]
+
+    with database.transaction() as session:
+        assert len(set(session.execute(text("SELECT xmin FROM validation_responses")).scalars())) == 2
