@@ -86,13 +86,13 @@ def visits(house: House, plan: Plan) -> Runs:
     """Return all runs, taken in turns. Raises Wrong, ProgramFailed."""
     runs: Runs = defaultdict(list)
     for number in range(plan.rounds):
-        say(f"round {number + 1} of {plan.rounds}")
+        table.say(f"round {number + 1} of {plan.rounds}")
         for crowd in plan.crowds:
             turns = [(running, way) for running in house.services for way in running.service.ways]
             for running, way in turns if number % 2 else reversed(turns):
                 run = running.visit(way, crowd)
                 runs[running.service, way, crowd].append(run)
-                say(f"  {running.service.name}, {way}, {crowd.name}: {shown(run)}")
+                table.say(f"  {running.service.name}, {way}, {crowd.name}: {shown(run)}")
     return runs
 
 
@@ -152,22 +152,6 @@ def facts(house: House, plan: Plan) -> list[str]:
     ]
 
 
-def peers_missing(wanted: bool) -> str | None:
-    """The peers' environment is there. Return why the peer is not measured, None when it is."""
-    if not wanted:
-        return "not asked for (--peers)"
-    try:
-        environment.make()
-    except environment.NotInstalled as error:
-        return f"does not install: {error}"
-    return None
-
-
-def say(line: str) -> None:
-    """The line is on the terminal, apart from the tables."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def measure(plan: Plan, *, no_peers: str | None) -> tuple[list[str], list[Row], list[tuple[str, ...]]]:
     """Return how it was measured, the rows, and the table of CPU. Raises what stops it."""
     services = [OURS, FLOOR] if no_peers else [PEER, OURS, FLOOR]
@@ -188,11 +172,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.write and (options.quick or not options.peers):
         parser.error("--write needs a whole measurement: --peers, and not --quick")
     plan = QUICK if options.quick else FULL
-    no_peers = peers_missing(options.peers)
+    no_peers = environment.missing(options.peers)
     try:
         known, found, used = measure(plan, no_peers=no_peers)
     except (Wrong, ProgramFailed, ServerFailed, up.Failed) as error:
-        say(f"{type(error).__name__}: {error}")
+        table.say(f"{type(error).__name__}: {error}")
         return 1
     print("\n".join(known), table.plain(found), table.aligned(used), sep="\n\n")
     if options.write:

@@ -62,14 +62,14 @@ def measure(field: Field, names: Sequence[str]) -> list[Row]:
     """Return the rows of the measurements with these names. One that fails gives a row that says so."""
     rows: list[Row] = []
     for name in names:
-        say(name)
+        table.say(name)
         try:
             for row in MEASURES[name](field):
                 rows.append(row)
-                say("  " + "  ".join(cell for cell in row.cells() if cell))
+                table.say("  " + "  ".join(cell for cell in row.cells() if cell))
         except (ProgramFailed, Miscounted, TimeoutError) as error:
             rows.append(Row(name, "", "", error=f"{type(error).__name__}: {error}"))
-            say(f"  {rows[-1].error}")
+            table.say(f"  {rows[-1].error}")
     return rows
 
 
@@ -85,22 +85,6 @@ def facts(ground: Ground, plan: Plan, *, aof: bool) -> list[str]:
     ]
 
 
-def peers_missing(wanted: bool) -> str | None:
-    """The peers' environment is there. Return why they are not measured, None when they are."""
-    if not wanted:
-        return "not asked for (--peers)"
-    try:
-        environment.make()
-    except environment.NotInstalled as error:
-        return f"do not install: {error}"
-    return None
-
-
-def say(line: str) -> None:
-    """The line is on the terminal, apart from the table."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print the table. Return 1 when a bar is missed or a measurement failed."""
     parser = _parser()
@@ -108,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.write and (options.only or options.quick):
         parser.error("--write needs a whole measurement, not --only or --quick")
     plan = QUICK if options.quick else FULL
-    no_peers = peers_missing(options.peers)
+    no_peers = environment.missing(options.peers)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         serve(Path(folder) / "redis", binary=options.redis, aof=options.aof) as ground,

@@ -27,6 +27,17 @@ def make() -> None:
     _run([str(uv), "pip", "sync", "--quiet", "--python", str(PYTHON), "--require-hashes", str(LOCK)])
 
 
+def missing(wanted: bool) -> str | None:
+    """Return why the peers are not measured, None once their packages are installed."""
+    if not wanted:
+        return "not asked for (--peers)"
+    try:
+        make()
+    except NotInstalled as error:
+        return f"not installed: {error}"
+    return None
+
+
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,11 @@ class Row:
         figure = "not measured" if self.figure is None else f"{_short(self.figure)} {self.unit}"
         verdict = "" if self.bar is None else "MISSED" if self.failed else "passed"
         return (self.what, self.ours, self.error or self.beside, figure, str(self.bar or ""), verdict)
+
+
+def say(line: str) -> None:
+    """The line is on the terminal, apart from the tables."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def plain(rows: Sequence[Row]) -> str:
