@@ -19,6 +19,8 @@ class Pieces(list[bytes]):
 class Response(wsgi.Response):  # type: ignore[misc]  # untyped library
     """Gunicorn's writer of one answer."""
 
+    sock: Any
+
     def write(self, arg: Any) -> None:
         """Send a piece of the body, and the head before it if that has not been sent."""
         if self.headers_sent:
