@@ -1,5 +1,8 @@
 """The web application: `create_app(settings)` puts the HTTP face on a platform. It connects to nothing."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -32,6 +35,14 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.tracking import Tracking
 
 
+class Web(Flask):
+    """Flask, knowing that nothing of ours is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function. Flask would look at every hook and view for each request whether it is one."""
+        return func
+
+
 def create_app(settings: Settings) -> Flask:
     """Return the application. Its platform is `app.extensions["platform"]` and starts with the first request.
 
@@ -40,7 +51,7 @@ def create_app(settings: Settings) -> Flask:
         SettingsError: the keys of the JWTs, or the origins that may call, cannot be used.
     """
     logs.configure(settings)
-    app = Flask("app", static_folder=None)
+    app = Web("app", static_folder=None)
     configure(app, settings)
     platform = Platform.open(settings, name="web")
     app.extensions["platform"] = platform

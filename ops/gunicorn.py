@@ -15,6 +15,8 @@ import gevent
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
+from ops import sending
+
 #: Where the processes of one gunicorn add up their metrics; prometheus_client reads it.
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -59,6 +61,7 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """The platform's threads run in this worker, and long polls are answered as soon as it is told to stop."""
+    sending.install()
     platform = worker.wsgi.extensions["platform"]
     platform.start()
     stop = signal.getsignal(signal.SIGTERM)

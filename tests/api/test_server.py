@@ -71,6 +71,16 @@ def test_a_request_that_cannot_be_read_is_answered_by_a_problem_that_repeats_not
     assert not web.says("hunter2")
 
 
+def test_the_head_and_the_body_of_an_answer_come_in_one_piece(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.port), timeout=40) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: rates\r\n\r\n")
+
+        head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert body
+
+
 def test_a_token_that_one_process_revokes_is_refused_by_another_one_within_two_seconds(
     web: Web, web_settings: Settings, tmp_path: Path
 ) -> None:
