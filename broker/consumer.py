@@ -124,7 +124,7 @@ class StreamConsumer(Consumer):
         """All that was finished is settled, all that no worker was given is handed back. May be called again."""
         self.holding.open = False
         unread = self.holding.leave()
-        self.turns.settle(self.holding)
+        self.turns.settle(self.holding, wait=True)
         self._hand_back(unread)
         if self.holding.empty:
             with translated():

@@ -49,6 +49,8 @@ class Holding:
         self.open = False
         #: Whether a reply was lost that may have carried entries.
         self.suspect = False
+        #: Of the one thread that settles in the place of the reader: a script for many costs little more than for one.
+        self.seat = threading.Lock()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._held: dict[bytes, StreamMessage] = {}

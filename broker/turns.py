@@ -79,14 +79,20 @@ class Turns:
             holding.suspect = True
             raise
 
-    def settle(self, holding: Holding) -> None:
-        """Settle all that is due. Never raises for an outage: it is noted, and all that is left stays due."""
-        while holding.ripe:
+    def settle(self, holding: Holding, *, wait: bool = False) -> None:
+        """Settle all that is due. Never raises for an outage: it is noted, and all that is left stays due.
+
+        When another thread is at it, that one settles this as well, and only who has to `wait` does.
+        """
+        # Whoever has the seat looks again after leaving it, so nothing is missed that others left meanwhile.
+        while holding.ripe and holding.seat.acquire(blocking=wait):
             try:
                 self._take(holding, 0, wake_ms=LOOK_MS)
             except BrokerConnectionError as error:
                 self.outage.note(error)
                 return
+            finally:
+                holding.seat.release()
 
     def hand_back(self, holding: Holding, entry_ids: list[bytes], *, started: bool = False) -> None:
         """The entries, as far as they are still ours, go to whoever turns next. Their place is kept.

@@ -16,6 +16,7 @@ import dramatiq
 import redis
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from app import messages, spans, validation
 from app.errors import DatabaseAway
@@ -93,8 +94,7 @@ def validate_some(platform: Platform, todo: Mapping[UUID, Context]) -> Mapping[U
     """Have as many of these requests ended as may share a transaction; return what came of them."""
     came: dict[UUID, Exception | None] = {}
     told: dict[UUID, bytes] = {}
-    with platform.database.transaction() as session:
-        connection = session.connection()
+    with platform.database.begin() as connection, Session(connection) as session:
         claimed = requests.claim(connection, todo)
         judged: list[tuple[Claimed, Judgement]] = []
         until = time.monotonic() + LONGEST_S

@@ -1,5 +1,7 @@
 """The worker's door: `dramatiq tasks.worker:boot`."""
 
+import sys
+
 import dramatiq
 
 from app.platform import Platform
@@ -16,6 +18,8 @@ from tasks.trace import Trace
 def boot() -> None:
     """Set up this process and hand Dramatiq the broker that knows all actors."""
     settings = Settings.from_env()
+    # Dramatiq has its first process read all lines and write them again, which costs more than to make them.
+    sys.stderr = sys.__stderr__
     logs.configure(settings)
     orphans.end_with_parent()
     platform = Platform.open(settings, name="worker")

@@ -117,7 +117,7 @@ WHERE id = ANY(%(wanted)s::uuid[]) AND state = 'pending' ORDER BY id FOR UPDATE 
 
 def claim(connection: Connection, request_ids: Iterable[UUID]) -> Sequence[Claimed]:
     """Return those that are pending and that nobody holds, their rows locked until the transaction ends."""
-    rows = connection.exec_driver_sql(CLAIM, {"wanted": array(request_ids)})
+    rows = connection.exec_driver_sql(CLAIM, {"wanted": array(request_ids)}).all()
     return [Claimed(*row) for row in rows]
 
 

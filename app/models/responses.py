@@ -98,4 +98,4 @@ def record(connection: Connection, verdicts: Sequence[New], found: Iterable[find
             "findings": json.text(list(found)),
         },
     )
-    return {row.id: row.finished_at for row in ended}
+    return {row[0]: row[1] for row in ended.all()}

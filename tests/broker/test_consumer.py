@@ -14,7 +14,7 @@ from dramatiq.message import Message
 from broker import RedisStreamsBroker
 from broker.keys import SHELF, lane_mark
 from tests.broker.conftest import Note
-from tests.broker.consumers import fetch
+from tests.broker.consumers import fetch, fetch_many
 from tests.broker.looks import consumers, dead_letters, pending
 from tests.broker.servers import Server, wait_for
 
@@ -236,6 +236,25 @@ def test_worker_threads_leave_their_acks_to_the_reader(
 
     calls: Any = redis_client.info("commandstats")
     assert calls["cmdstat_xack"]["calls"] < 300
+
+
+def test_what_ends_while_another_thread_settles_waits_for_no_script_of_its_own(
+    broker: RedisStreamsBroker, note: Note, redis_client: redis.Redis
+) -> None:
+    for number in range(3):
+        note.send(number)
+    consumer = broker.consume("default", prefetch=3, timeout=20)
+    messages = fetch_many(consumer, 3)
+    redis_client.config_resetstat()
+
+    with broker._process.holding("default").seat:
+        consumer.ack(messages[0])
+        consumer.ack(messages[1])
+    consumer.ack(messages[2])
+
+    calls: Any = redis_client.info("commandstats")
+    assert calls["cmdstat_xack"]["calls"] == 1
+    assert not pending(redis_client, broker)
 
 
 @pytest.mark.parametrize("priority", [-1, 0, 1])
