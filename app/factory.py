@@ -13,6 +13,7 @@ from app.api.comparisons import comparisons
 from app.api.docs import docs
 from app.api.drafts import drafts
 from app.api.events import events
+from app.api.explanations import explanations
 from app.api.health import health
 from app.api.history import history
 from app.api.oauth import oauth
@@ -110,6 +111,6 @@ def routes(app: Flask) -> None:
     openapi.describe_access(api)
     asked = (validation, events, history)
     written = (reference, rulesets, drafts, trials, comparisons, audit)
-    for blueprint in (*asked, *written, tokens, oauth, health, description, docs):
+    for blueprint in (*asked, *written, tokens, oauth, health, description, docs, explanations):
         api.register_blueprint(blueprint)
     guard.verify(app)

@@ -36,7 +36,9 @@ class Fault(ma.Schema):
 class Problem(ma.Schema):
     """Any answer that is not a success (RFC 9457)."""
 
-    type = ma.fields.String(required=True, metadata={"format": "uri-reference"})
+    type = ma.fields.String(
+        required=True, metadata={"format": "uri-reference", "description": "Leads to what it means, and what to do."}
+    )
     title = ma.fields.String(required=True)
     status = ma.fields.Integer(required=True)
     detail = ma.fields.String(required=True)
