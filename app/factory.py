@@ -28,6 +28,7 @@ from app.auth.callers import Callers
 from app.auth.jwts import Verifier
 from app.auth.keys import SigningKeys
 from app.auth.oauth import TokenEndpoint
+from app.auth.strangers import Strangers
 from app.database import Database
 from app.platform import Platform
 from app.settings import Settings
@@ -102,7 +103,7 @@ def authorize(app: Flask, settings: Settings, database: Database) -> None:
         audience=settings.jwt_audience,
         per_minute=settings.token_requests_per_minute,
     )
-    guard.install(app, Callers(database, Verifier.of(settings, keys)))
+    guard.install(app, Callers(database, Verifier.of(settings, keys), Strangers(settings.refused_tokens_per_s)))
 
 
 def routes(app: Flask) -> None:
