@@ -24,7 +24,7 @@ def request(query: str = "", *prefer: str) -> Request:
     ],
 )
 def test_preferences_are_read_as_the_rfc_writes_them(lines: list[str], found: dict[str, str]) -> None:
-    assert preferences(lines) == found
+    assert preferences(",".join(lines)) == found
 
 
 @pytest.mark.parametrize(
