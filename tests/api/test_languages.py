@@ -1,7 +1,6 @@
 """Which language an answer's messages are in."""
 
 import pytest
-from flask import Flask, request
 
 from app.api import languages
 
