@@ -23,11 +23,12 @@ from app.errors import DatabaseAway, UnknownRuleSet
 from app.models.base import new_id
 from app.platform import Platform
 from app.settings import Settings, SettingsError
+from app.telemetry import logs
 from app.telemetry.errors import is_expected
 from app.telemetry.tracking import Tracking
 from broker import Cancelled, Reschedule
 from tasks import tracking
-from tests.applications import application
+from tests.applications import application, logging_kept
 from tests.conftest import working
 from tests.processes import wait_for
 from tests.telemetry.collector import Collector
@@ -182,7 +183,8 @@ def test_outages_and_wishes_are_expected(error: BaseException, expected: bool) -
 
 
 def test_an_error_that_is_logged_with_its_traceback_is_reported(collector: Collector) -> None:
-    with tracked(replace(SETTINGS, sentry_dsn=collector.dsn)):
+    with logging_kept(), tracked(replace(SETTINGS, sentry_dsn=collector.dsn)):
+        logs.configure(SETTINGS)
         try:
             raise ValueError("broken")
         except ValueError as error:
