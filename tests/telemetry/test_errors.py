@@ -80,7 +80,7 @@ from app.settings import Settings
 import tasks.clock, tasks.worker
 app = create_app(Settings(database_url="postgresql+psycopg://127.0.0.1:1/none", redis_url="redis://127.0.0.1:1/0"))
 assert (app.extensions["tracking"].errors, app.extensions["tracking"].traces) == (None, None)
-print([name for name in sys.modules if name.startswith(("sentry_sdk", "opentelemetry.exporter", "app.telemetry.t"))])
+print([name for name in sys.modules if name.startswith(("sentry_sdk", "opentelemetry.exporter", "app.telemetry.tr"))])
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
