@@ -337,6 +337,19 @@ def test_guessing_is_slowed_down_whatever_names_are_tried(settings: Settings, da
         assert elsewhere.status_code == 200, "others are kept out by one who guesses"
 
 
+def test_guessing_is_slowed_down_from_wherever_in_a_network_it_comes(settings: Settings, database: Database) -> None:
+    with application(replace(settings, jwt_signing_keys=pem(new_key()), token_requests_per_minute=3)) as app:
+        client = app.test_client()
+
+        def guess(address: str) -> int:
+            more: dict[str, Any] = {"environ_overrides": {"REMOTE_ADDR": address}}
+            form = {"grant_type": "client_credentials"}
+            return client.post(TOKEN, data=form, headers=basic("nobody", "guess"), **more).status_code
+
+        assert [guess(f"2001:db8::{number:x}") for number in range(4)] == [401, 401, 401, 429]
+        assert guess("2001:db8:0:1::1") == 401, "another network is slowed down too"
+
+
 def test_without_a_key_there_are_no_jwts_and_the_routes_say_so(settings: Settings, database: Database) -> None:
     with application(settings) as app:
         client = app.test_client()
