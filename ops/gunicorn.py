@@ -15,7 +15,7 @@ import gevent
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from ops import idling, sending
+from ops import sending
 
 #: Where the processes of one gunicorn add up their metrics; prometheus_client reads it.
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -24,8 +24,8 @@ worker_class = "ops.unreadable.Worker"
 #: Each long poll holds one.
 worker_connections = 10_000
 
-# When the process is to stop, a long poll (25 s at most) is answered at once, and an idle connection is closed; what
-# else runs has this long. Platforms kill after 30 s.
+# A long poll (25 s at most) is answered at once when the process is to stop; what else runs has this long. Platforms
+# kill after 30 s.
 graceful_timeout = 25
 #: A worker whose loop has stood still for so long is killed.
 timeout = 30
@@ -60,17 +60,14 @@ def on_starting(server: Arbiter) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """The platform's threads run in this worker. Told to stop, it answers long polls and closes idle connections."""
+    """The platform's threads run in this worker, and long polls are answered as soon as it is told to stop."""
     sending.install()
-    idle = idling.install()
     platform = worker.wsgi.extensions["platform"]
     platform.start()
     stop = signal.getsignal(signal.SIGTERM)
 
     def drain(number: int, frame: FrameType | None) -> None:
-        sending.end()
         gevent.spawn(platform.hub.drain)  # a signal handler must not wait for a lock
-        gevent.spawn(idle.close)
         if callable(stop):
             stop(number, frame)
 

@@ -1,7 +1,6 @@
 """Sending answers: gunicorn's way, but the head of an answer goes out together with the first piece of its body.
 
-One system call and one packet in place of two, for the client as well: all of what most answers are. When the process
-is to stop, each answer says that it is the last one of its connection.
+One system call and one packet in place of two, for the client as well: all of what most answers are.
 """
 
 from typing import Any
@@ -21,14 +20,6 @@ class Response(wsgi.Response):  # type: ignore[misc]  # untyped library
     """Gunicorn's writer of one answer."""
 
     sock: Any
-    #: Whether every answer is the last one of its connection, whatever was meant when its request came.
-    is_last = False
-
-    def default_headers(self) -> list[str]:
-        """Return the first lines of the answer, which say whether the connection is closed after it."""
-        if self.is_last:  # Not asked any later: who has been told that it stays open may have sent the next request.
-            self.force_close()
-        return list(super().default_headers())
 
     def write(self, arg: Any) -> None:
         """Send a piece of the body, and the head before it if that has not been sent."""
@@ -47,8 +38,3 @@ class Response(wsgi.Response):  # type: ignore[misc]  # untyped library
 def install() -> None:
     """Have this process send its answers so. Gunicorn has no setting for it, and looks the class up by its name."""
     wsgi.Response = Response
-
-
-def end() -> None:
-    """Have every answer that has not begun yet be the last one of its connection."""
-    Response.is_last = True

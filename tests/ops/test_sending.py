@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from ops import sending
 from ops.sending import Pieces, Response
 
 
@@ -54,18 +53,3 @@ def test_what_is_no_piece_is_not_sent() -> None:
         answering(socket).write("text")
 
     assert socket == []
-
-
-def test_an_answer_says_that_it_is_the_last_one_when_the_process_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Response, "is_last", False)
-    socket = Pieces()
-    before, after = (answering(socket, ("Content-Length", "5")) for _ in range(2))
-
-    before.write(b"hello")
-    sending.end()
-    after.write(b"hello")
-
-    assert b"\r\nConnection: keep-alive\r\n" in socket[0]
-    assert not before.should_close(), "its client may have sent the next request"
-    assert b"\r\nConnection: close\r\n" in socket[1]
-    assert after.should_close()
