@@ -1,10 +1,12 @@
 """One client's connection: its requests are read, given to the application and answered, one after the other."""
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import BytesIO
+from logging import Logger
 from socket import SHUT_RD
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from gunicorn.http import wsgi
 from gunicorn.http.body import Body, LengthReader
@@ -17,15 +19,30 @@ from ops.serving.answers import Answer, Gone
 from ops.serving.terms import Terms
 from ops.serving.uploads import Invitation, Upload
 
-if TYPE_CHECKING:
-    from ops.serving.worker import Worker
-
 #: Bytes that are received at once.
 RECEIVED = 16_384
 #: A body of no more bytes than these is received before the application is called.
 SMALL = 65_536
 #: What ends a head.
 END = b"\r\n\r\n"
+
+
+class Server(Protocol):
+    """The process that serves, to one of its connections."""
+
+    #: The application (PEP 3333).
+    wsgi: Callable[..., Iterable[bytes]]
+    log: Logger
+    #: False from when it is to stop.
+    alive: bool
+    #: The connections whose next request has not all come, each with the moment since when: the longest wait first.
+    waiting: dict["Connection", float]
+
+    def count(self) -> None:
+        """Have one more request counted."""
+
+    def handle_error(self, request: None, client: Any, address: Any, error: BaseException, /) -> None:
+        """Answer a request that has ended so."""
 
 
 class Connection:
@@ -35,17 +52,17 @@ class Connection:
         "_address",
         "_is_trusted",
         "_lingers",
+        "_server",
         "_socket",
         "_terms",
         "_unread",
         "_upload",
         "_wants_more",
-        "_worker",
         "is_silent",
     )
 
-    def __init__(self, worker: "Worker", terms: Terms, socket: Any, address: tuple[Any, ...]) -> None:
-        self._worker = worker
+    def __init__(self, server: Server, terms: Terms, socket: Any, address: tuple[Any, ...]) -> None:
+        self._server = server
         self._terms = terms
         self._socket = socket
         self._address = address
@@ -69,7 +86,7 @@ class Connection:
         except Gone:
             pass
         except (Exception, SystemExit) as error:
-            self._worker.handle_error(None, self._socket, self._address, error)
+            self._server.handle_error(None, self._socket, self._address, error)
             self._lingers = True
         finally:
             if self._lingers:
@@ -85,11 +102,11 @@ class Connection:
 
     def _turn(self) -> bool:
         """Answer one request; return whether there may be another one."""
-        self._worker.waiting[self] = monotonic()
+        self._server.waiting[self] = monotonic()
         try:
             environ = self._request()
         finally:
-            del self._worker.waiting[self]
+            del self._server.waiting[self]
         if environ is None:
             return False
         answer = Answer(self._socket, environ, self._stays)
@@ -101,7 +118,7 @@ class Connection:
             if not answer.began:
                 raise
             # Whatever was sent more would pass for a part of the answer; cut off, it is seen to be none.
-            self._worker.log.exception("An answer broke off.")
+            self._server.log.exception("An answer broke off.")
             return False
         return self._finish() and not answer.is_last
 
@@ -164,11 +181,11 @@ class Connection:
     def _stays(self) -> bool:
         """Return whether the connection is to stay open after this request."""
         is_awaited = self._upload is not None and self._upload.is_awaited
-        return self._wants_more and self._worker.alive and self._terms.keepalive_s > 0 and not is_awaited
+        return self._wants_more and self._server.alive and self._terms.keepalive_s > 0 and not is_awaited
 
     def _call(self, environ: dict[str, Any], answer: Answer) -> None:
-        self._worker.count()
-        pieces = self._worker.wsgi(environ, answer.start)
+        self._server.count()
+        pieces = self._server.wsgi(environ, answer.start)
         try:
             for piece in pieces:
                 answer.write(piece)

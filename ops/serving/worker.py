@@ -46,8 +46,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped library
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: The connections whose next request has not all come, those first that have waited longest, with the moment
-        #: since when.
         self.waiting: dict[Connection, float] = {}
         self._terms: dict[Any, Terms] = {}
 
