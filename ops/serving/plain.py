@@ -11,10 +11,9 @@ from gunicorn.util import unquote_to_wsgi_str
 
 from ops.serving.terms import Terms
 
-#: Method, target, path and query, all of them visible ASCII. Without a fragment, and without a second slash at the
-#: start, after which a host would come.
+#: Method, target, path and query, the latter in visible ASCII; a fragment does not belong there.
 REQUEST_LINE = re.compile(
-    r"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) ((/(?!/)[!\"$->@-~]*)(?:\?([!\"$-~]*))?) HTTP/1\.1"
+    r"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) ((/[!\"$->@-~]*)(?:\?([!\"$-~]*))?) HTTP/1\.1"
 )
 #: Without the underscore, by which X_Api_Key would pass for X-Api-Key.
 NAME = re.compile(r"[A-Za-z0-9-]+")
