@@ -12,9 +12,7 @@ from gunicorn.util import unquote_to_wsgi_str
 from ops.serving.terms import Terms
 
 #: Method, target, path and query, the latter in visible ASCII; a fragment does not belong there.
-REQUEST_LINE = re.compile(
-    r"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) ((/[!\"$->@-~]*)(?:\?([!\"$-~]*))?) HTTP/1\.1"
-)
+REQUEST_LINE = re.compile(r"(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) ((/[!\"$->@-~]*)(?:\?([!\"$-~]*))?) HTTP/1\.1")
 #: Without the underscore, by which X_Api_Key would pass for X-Api-Key.
 NAME = re.compile(r"[A-Za-z0-9-]+")
 #: What a line is made of (RFC 9110 §5.5). Where these are taken away, nothing but the ends of the lines may be left.

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPResponse, parse_headers
 from pathlib import Path
 from typing import Self
@@ -61,7 +61,7 @@ class Talk:
 class Served:
     """A server with the small application, by our worker and with our limits."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keepalive_s: int = 100) -> None:
         self.port = next(free_ports())
         self.log = folder / "log"
         with self.log.open("wb") as log:
@@ -69,7 +69,7 @@ class Served:
                 [
                     *leash.command(signal.SIGKILL),
                     *(sys.executable, "-m", "gunicorn", "--no-control-socket", "--worker-class", ours.worker_class),
-                    *("--bind", f"127.0.0.1:{self.port}", "--keep-alive", "100", "--worker-connections", "1000"),
+                    *("--bind", f"127.0.0.1:{self.port}", "--keep-alive", str(keepalive_s)),
                     *("--limit-request-fields", str(ours.limit_request_fields)),
                     "tests.ops.serving.application:app",
                 ],
@@ -79,21 +79,30 @@ class Served:
                 stderr=log,
             )
 
+    def __enter__(self) -> Self:
+        wait_for(lambda: self.says("Booting worker"), what="the server")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.kill()
+        self.child.wait()
+
     def says(self, words: str) -> bool:
         """Return whether the server has logged these words."""
         return words in self.log.read_text(errors="replace")
 
+    def ask(self, path: str) -> bytes:
+        """Return the body of the answer, on a connection of its own."""
+        with Talk(self.port) as talk:
+            talk.ask(path, "Connection: close")
+            return talk.hear()[2]
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for all of this file."""
-    served = Served(tmp_path_factory.mktemp("serving"))
-    try:
-        wait_for(lambda: served.says("Booting worker"), what="the server")
+    """One server for most of this file."""
+    with Served(tmp_path_factory.mktemp("serving")) as served:
         yield served
-    finally:
-        served.child.kill()
-        served.child.wait()
 
 
 @pytest.fixture
@@ -212,39 +221,31 @@ def test_where_there_is_no_content_nothing_is_sent_and_no_length(talk: Talk) -> 
 
 def test_each_piece_of_a_stream_is_sent_at_once(served: Served, talk: Talk) -> None:
     talk.ask("/stream", method="GET")
-    with closing(HTTPResponse(talk.socket)) as reply, Talk(served.port) as other:
+    with closing(HTTPResponse(talk.socket)) as reply:
         reply.begin()
         pieces = [reply.read(3)]
         for size in (3, 5):
-            other.ask("/go")
-            other.hear()
+            served.ask("/go")
             pieces.append(reply.read(size))
-        other.ask("/go")
-        other.hear()
+        served.ask("/go")
 
         assert pieces == [b"one", b"two", b"three"]
         assert reply.getheader("Transfer-Encoding") == "chunked"
         assert reply.read() == b""
-        other.ask("/ended")
-        assert other.hear()[0] == 200
+    wait_for(lambda: served.ask("/ended") == b"ok", what="the end of the stream")
 
 
 def test_a_stream_in_old_http_ends_with_its_connection(served: Served, talk: Talk) -> None:
     talk.ask("/stream", method="GET", version="HTTP/1.0")
-    heard = b""
-    with Talk(served.port) as other:
-        while not heard.endswith(b"three"):
-            other.ask("/go")
-            other.hear()
-            heard += talk.socket.recv(65_536)
-        other.ask("/go")
-        other.hear()
-        other.ask("/ended")
-        other.hear()
 
-    assert b"Connection: close" in heard
-    assert heard.endswith(b"\r\n\r\nonetwothree")
-    assert talk.is_over()
+    def has_ended() -> bool:
+        served.ask("/go")
+        return served.ask("/ended") == b"ok"
+
+    wait_for(has_ended, what="the end of the stream")
+    said = talk.hear_out()
+    assert b"Connection: close" in said
+    assert said.endswith(b"\r\n\r\nonetwothree")
 
 
 def test_a_stream_whose_listener_is_gone_is_closed(served: Served, talk: Talk) -> None:
@@ -253,12 +254,11 @@ def test_a_stream_whose_listener_is_gone_is_closed(served: Served, talk: Talk) -
     talk.file.close()
     talk.socket.close()
 
-    with Talk(served.port) as other:
-        for _ in range(3):
-            other.ask("/go")
-            other.hear()
-        other.ask("/ended")
-        assert other.hear()[0] == 200
+    def has_ended() -> bool:
+        served.ask("/go")
+        return served.ask("/ended") == b"ok"
+
+    wait_for(has_ended, what="the end of the stream")
     assert not served.says("BrokenPipe")
 
 
@@ -278,9 +278,7 @@ def test_an_application_that_breaks_down_is_answered_for(served: Served, talk: T
     assert b"hunter2" not in body
     assert "set-cookie" not in fields
     assert talk.is_over()
-    with Talk(served.port) as other:
-        other.ask("/ignore")
-        assert other.hear()[0] == 200
+    assert served.ask("/ignore") == b"ok"
 
 
 @pytest.mark.parametrize("path", ["/break-off", "/fall-short"])
@@ -325,3 +323,33 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(
     assert said.count(b"HTTP/1.1 ") == 1
     assert b"hunter2" not in said
     assert not served.says("hunter2hunter2")
+
+
+def test_who_says_nothing_for_too_long_is_let_go(tmp_path: Path) -> None:
+    with Served(tmp_path, keepalive_s=1) as served, Talk(served.port) as silent, Talk(served.port) as slow:
+        slow.say(b"GET /ignore HTTP/1.1\r\nHo")
+
+        assert silent.is_over()
+        assert slow.is_over()
+        assert served.ask("/ignore") == b"ok"
+
+
+def test_a_server_that_is_to_stop_lets_the_idle_go_and_finishes_what_has_begun(tmp_path: Path) -> None:
+    body = b"x" * 100_000
+    with Served(tmp_path) as served, ExitStack() as stack:
+        idle = [stack.enter_context(Talk(served.port)) for _ in range(300)]
+        upload = stack.enter_context(Talk(served.port))
+        idle[7].ask("/ignore")
+        idle[7].hear()
+        upload.ask("/echo", "Expect: 100-continue", f"Content-Length: {len(body)}")
+        upload.file.read(25)
+        upload.say(body[:50_000])
+
+        served.child.terminate()
+
+        assert all(talk.is_over() for talk in idle)
+        upload.say(body[50_000:])
+        _, fields, echo = upload.hear()
+        assert (fields["connection"], echo) == ("close", body)
+        assert served.child.wait(60) == 0
+        assert not served.says("graceful timeout")
