@@ -102,7 +102,7 @@ class Connection:
 
     def _turn(self) -> bool:
         """Answer one request; return whether there may be another one."""
-        self._server.waiting[self] = monotonic()
+        self._wait()
         try:
             environ = self._request()
         finally:
@@ -121,6 +121,11 @@ class Connection:
             self._server.log.exception("An answer broke off.")
             return False
         return self._finish() and not answer.is_last
+
+    def _wait(self) -> None:
+        """Be the last of those who wait for a request, and have all the time for it."""
+        self._server.waiting.pop(self, None)
+        self._server.waiting[self] = monotonic()
 
     def _request(self) -> dict[str, Any] | None:
         """Return the environ of the next request, None where no more comes."""
@@ -149,6 +154,8 @@ class Connection:
             body = Body(LengthReader(unreader, length))
             self._unread, self._upload = b"", Upload(body, unreader)
             return body
+        if len(data) < end:
+            self._wait()  # It may have begun late.
         while len(data) < end and (piece := self._receive()):
             data += piece
         self._unread = data[end:]
@@ -156,6 +163,7 @@ class Connection:
 
     def _parse(self, data: bytes) -> dict[str, Any]:
         """Return the environ of the request that begins so, as gunicorn reads it; raises what gunicorn raises."""
+        self._wait()  # It may have begun late, and have more to come.
         unreader = SocketUnreader(self._socket)
         unreader.unread(data)
         cfg = self._terms.cfg

@@ -61,6 +61,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped library
         if (terms := self._terms.get(listener)) is None:
             super().handle(listener, client, address)
         else:
+            client.setblocking(True)
             Connection(self, terms, client, address).serve()
 
     def count(self) -> None:

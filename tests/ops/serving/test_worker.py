@@ -1,6 +1,7 @@
 """The worker: whom it lets go of, when it stops, and what it leaves to gunicorn."""
 
 import logging
+from collections.abc import Callable
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 
+from ops.serving import connections
+from ops.serving.connections import Connection
+from ops.serving.terms import Terms
 from ops.serving.worker import Worker, are_ours
 
 
@@ -44,6 +48,39 @@ def test_a_process_that_goes_on_waits_for_as_long_as_the_setting_says() -> None:
     worker({late: 200, slow: 150, early: 50}).dismiss()
 
     assert (late.is_over, slow.is_over, early.is_over) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest"),
+    [
+        (b"GET / HTTP/1.1\r\nHo", b"st: a\r\n\r\n"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe", b"llo"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 70000\r\n\r\nhe", b"llo" + b"x" * 69_995),
+    ],
+    ids=["head", "body", "large body"],
+)
+def test_who_begins_late_has_as_much_time_as_everybody(
+    begun: bytes, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, bodies, pieces = [0.0], [], iter([begun, rest, b""])
+    monkeypatch.setattr(connections, "monotonic", lambda: now[0])
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        bodies.append(environ["wsgi.input"].read())
+        start("204 No Content", [])
+        return []
+
+    serving = worker({}, wsgi=app)
+
+    def receive(size: int) -> bytes:
+        assert set(serving.waiting.values()) <= {now[0]}, "it has waited for longer"
+        now[0] += 99
+        return next(pieces)
+
+    client = SimpleNamespace(recv=receive, send=len, close=lambda: None)
+    Connection(serving, Terms.of(Config(), ("0.0.0.0", 8000)), client, ("192.0.2.7", 50_000)).serve()
+
+    assert len(bodies) == 1
 
 
 def test_after_so_many_requests_the_worker_is_replaced() -> None:
