@@ -90,6 +90,7 @@ ANSWERS = [
     ("500 \u00e9", [("Transfer-Encoding", "chunked")], [b"", b"late"]),
 ]
 DATE = re.compile(rb"Date: [^\r]*")
+LATER = re.compile(rb"HTTP/1\.[2-9]")
 
 
 def application(seen: Seen) -> Callable[..., list[bytes]]:
@@ -139,7 +140,7 @@ def by_gunicorn(pieces: Iterable[bytes], address: tuple[str, int]) -> Seen:
     client = Client(pieces)
     worker.handle(SimpleNamespace(getsockname=lambda: ADDRESS), client, address)
     # We answer in the version that is ours, whatever later HTTP/1 the client speaks.
-    return [*seen, DATE.sub(b"", client.received).replace(b"HTTP/1.2 ", b"HTTP/1.1 ")]
+    return [*seen, LATER.sub(b"HTTP/1.1", DATE.sub(b"", client.received))]
 
 
 #: Of each part of a request what is usual, and what is strange or wrong.
