@@ -65,6 +65,8 @@ class Settings:
     #: one more. And how many all clients together: what one client may is better far below. 0: any number.
     client_requests_per_s: int = 2_000
     process_requests_per_s: int = 5_000
+    #: How many tokens that are no good an address may show to one process in a second, on average. 0: any number.
+    refused_tokens_per_s: int = 100
     #: Whether answers tell in `RateLimit` and `RateLimit-Policy` what is left (a draft of the IETF).
     rate_limit_headers: Switch = "on"
     #: How many requests may wait for an answer at a time, of one client and of all, in one process. The process takes
