@@ -61,6 +61,11 @@ def items(client: FlaskClient, auth: Auth, count: int) -> TestResponse:
     return client.post(VALIDATE, json={"ruleset": "fx_rate", "items": [GOOD_RATE] * count}, headers=auth)
 
 
+def dry_items(client: FlaskClient, auth: Auth, count: int) -> TestResponse:
+    sent = {"ruleset": "fx_rate", "items": [GOOD_RATE] * count}
+    return client.post(f"{VALIDATE}?dry_run=true", json=sent, headers=auth)
+
+
 def depth(client: FlaskClient, auth: Auth, levels: int) -> TestResponse:
     item: Any = 0
     for _ in range(levels - 1):  # The body itself is one.
@@ -174,6 +179,7 @@ SHAPE, TABLE, RULESET = (422, "invalid_request"), (422, "reference_invalid"), (4
 LIMITS = {
     "bytes of a body": Limit(body, DEFAULTS.max_body_bytes, 202, (413, "body_too_large")),
     "items": Limit(items, DEFAULTS.max_items, 202, SHAPE),
+    "items of a dry run": Limit(dry_items, DEFAULTS.max_items, 200, SHAPE),
     "levels of JSON": Limit(depth, DEFAULTS.max_depth, 202, (400, "bad_request")),
     "name of a rule set": Limit(ruleset_name, 100, 422, SHAPE),
     "idempotency key": Limit(idempotency_key, 255, 202, (400, "idempotency_key_invalid")),
