@@ -1,8 +1,8 @@
 """Every limit of the API, at it and one over it: what just fits is taken, one more is refused and says why.
 
 The table is `LIMITS`. Limits that are about time have files of their own: requests (`test_limits`), waiters
-(`test_seats`), gzip (`test_gzip`), and what gunicorn takes (`test_server`). A wait that is too long is cut, see
-`test_waits`, and so is a page, at the end.
+(`test_seats`), gzip (`test_gzip`), how long a dry run may take (`test_dry_runs`), and what gunicorn takes
+(`test_server`). A wait that is too long is cut, see `test_waits`, and so is a page, at the end.
 """
 
 import json
