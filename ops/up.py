@@ -13,11 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
+import redis
 
+from app.settings import Settings
+from broker import connect
 from ops import formation, leash, run, sample_run, samples
 from ops.embedded import PostgresServer, RedisServer, Server, ServerFailed
 from ops.formation import Formation
@@ -76,6 +79,7 @@ def up(stack: ExitStack, *, once: bool, amount: int | None) -> int:
         env["REDIS_URL"] = start(stack, RedisServer(folder / "redis"))
     commands = formation.read(ROOT / "Procfile")
     release(commands.pop("release"), env)
+    ask_redis(env)
     sheet = few(samples.load(), amount)
     return Visit(commands, env, sheet, logs=folder / "log", url=f"http://127.0.0.1:{port}", once=once).run()
 
@@ -120,6 +124,15 @@ def release(command: str, env: dict[str, str]) -> None:
     output = run_quietly(["/bin/sh", "-c", command], env)
     for line in output.splitlines():
         say(f"  {line}")
+
+
+def ask_redis(env: dict[str, str]) -> None:
+    """Redis has answered. Raises Failed: the platform would take the samples and be right to wait with its verdicts."""
+    try:
+        with closing(connect(Settings.from_env(env).redis_url)) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise Failed(f"No Redis answers at REDIS_URL: {error}") from error
 
 
 def development_token(env: dict[str, str]) -> str:
@@ -216,7 +229,8 @@ class Visit:
 
     def _invite(self, token: str) -> None:
         body = json.dumps({"ruleset": "fx_rate", "item": FX_RATE})
-        say(f"Serving on {self._url} until Ctrl-C. A token for development, and what to do with it:")
+        say(f"Serving on {self._url} until Ctrl-C, with the API's documentation on {self._url}/api/docs")
+        say("A token for development, and what to do with it:")
         print(
             f"""
 export URL={self._url} TOKEN={token}
