@@ -9,6 +9,7 @@ import ensurepip
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -119,7 +120,10 @@ def say(line: str) -> None:
 def main(argv: list[str]) -> None:
     """Become the environment's Python."""
     environment = Environment(ROOT / ".venv", ROOT / "requirements-dev.txt")
-    environment.make()
+    try:
+        environment.make()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     # Containers like to set this. But nothing is compiled here yet, and each of the dozens of processes that a run
     # starts would do it again, for seconds.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

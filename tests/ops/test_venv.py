@@ -105,3 +105,11 @@ def test_what_one_process_compiles_is_kept_for_the_next_one_whatever_a_container
     )
 
     assert told.split() == [str(ROOT / ".venv"), "False"]
+
+
+def test_ctrl_c_ends_an_installation_without_a_traceback() -> None:
+    program = "from ops import venv; venv.Environment.make = lambda self: venv.signal.raise_signal(2); venv.main([])"
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (130, "")
