@@ -128,9 +128,7 @@ class Web(Process):
         self.port = next(free_ports())
         self.url = f"http://127.0.0.1:{self.port}"
         # A killed process leaves its metrics where temporary files are.
-        super().__init__(
-            "web", {**env, "PORT": str(self.port), "WEB_CONCURRENCY": "1", "TMPDIR": str(folder)}, folder
-        )
+        super().__init__("web", {**env, "PORT": str(self.port), "WEB_CONCURRENCY": "1", "TMPDIR": str(folder)}, folder)
 
     def is_up(self) -> bool:
         """Return whether the process takes requests."""
