@@ -73,15 +73,18 @@ def up(stack: ExitStack, *, once: bool, amount: int | None) -> int:
     folder = stack.enter_context(run.folder(ROOT / ".local"))
     port = stack.enter_context(run.port(wanted_port()))
     env = environment(port)
+    embedded = {}
     if not env.get("DATABASE_URL"):
-        env["DATABASE_URL"] = start(stack, PostgresServer(folder / "postgres"))
+        embedded["DATABASE_URL"] = start(stack, PostgresServer(folder / "postgres"))
     if not env.get("REDIS_URL"):
-        env["REDIS_URL"] = start(stack, RedisServer(folder / "redis"))
+        embedded["REDIS_URL"] = start(stack, RedisServer(folder / "redis"))
+    env |= embedded
     commands = formation.read(ROOT / "Procfile")
     release(commands.pop("release"), env)
     ask_redis(env)
     sheet = few(samples.load(), amount)
-    return Visit(commands, env, sheet, logs=folder / "log", url=f"http://127.0.0.1:{port}", once=once).run()
+    url = f"http://127.0.0.1:{port}"
+    return Visit(commands, env, sheet, embedded=embedded, logs=folder / "log", url=url, once=once).run()
 
 
 def few(sheet: Sequence[Sample], amount: int | None) -> Sequence[Sample]:
@@ -167,12 +170,14 @@ class Visit:
         env: dict[str, str],
         sheet: Sequence[Sample],
         *,
+        embedded: dict[str, str],
         logs: Path,
         url: str,
         once: bool,
     ) -> None:
         self._env = env
         self._sheet = sheet
+        self._embedded = embedded
         self._url = url
         self._once = once
         # A thread of its own, because honcho's loop handles signals and so must have the main one.
@@ -239,6 +244,10 @@ curl $URL/api/validation/validate -H "Authorization: Bearer $TOKEN" \\
 """,
             flush=True,
         )
+        # Only our own: those that were set are known already, and may be secret.
+        servers = "".join(f" {name}='{url}'" for name, url in self._embedded.items())
+        say("And the platform's own commands, such as flask --app wsgi tokens list:")
+        print(f"\nexport PATH={Path(sys.executable).parent}:$PATH{servers}\n", flush=True)
 
 
 if __name__ == "__main__":
