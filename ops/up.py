@@ -7,6 +7,7 @@ one run leaves, its logs too, lies in one folder under .local/, and the next run
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -152,7 +153,7 @@ def run_quietly(command: Sequence[str], env: dict[str, str]) -> str:
     prefix = leash.command(signal.SIGTERM)
     done = subprocess.run([*prefix, *command], env=env, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Failed(f"{' '.join(command)} failed:\n{done.stderr}{done.stdout}")
+        raise Failed(f"{shlex.join(command)} failed:\n{done.stderr}{done.stdout}")
     return done.stdout
 
 
