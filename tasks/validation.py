@@ -7,35 +7,31 @@ committed.
 
 import time
 from collections.abc import Mapping, Sequence
-from contextvars import Context, copy_context
+from contextvars import Context
 from dataclasses import dataclass
-from functools import partial
 from uuid import UUID
 
 import dramatiq
-import redis
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app import messages, spans, validation
-from app.errors import DatabaseAway
-from app.groups import Groups
 from app.models import requests
 from app.models.requests import Claimed, State
 from app.platform import Platform
 from app.rules import RuleSet
 from app.spans import span
 from app.validation import Judgement, judge
-from broker import Reschedule
+from broker import Call, Reschedule
 from tasks.outages import patient
 
 log = structlog.get_logger(__name__)
 
 #: When to look again at a request that another worker holds.
 HELD_MS = 500
-#: How long a group waits to be as large as the one before: its threads are then still fetching their next message.
-PATIENCE_S = 0.004
+#: How many requests are validated together at most.
+MOST = 64
 #: Judging goes on for so long in one transaction. What is left then gets another one: the first has its rows locked.
 LONGEST_S = 1.0
 
@@ -50,12 +46,6 @@ class Errand:
 
 def declare(platform: Platform) -> None:
     """Make the actor known to the platform's broker."""
-    groups: Groups[Errand, None] = Groups(
-        "validation",
-        partial(validate_all, platform),
-        shared=(DatabaseAway, redis.RedisError),
-        patience_s=PATIENCE_S,
-    )
 
     @dramatiq.actor(
         broker=platform.broker,
@@ -63,10 +53,11 @@ def declare(platform: Platform) -> None:
         queue_name=messages.VALIDATION_REQUESTS,
         max_retries=platform.settings.validation_retries,
         min_backoff=platform.settings.validation_backoff_ms,
+        batch=MOST,
     )
-    def validate(request_id: str) -> None:
+    def validate(calls: Sequence[Call]) -> Sequence[Exception | None]:
         with patient():
-            groups.do(Errand(UUID(request_id), copy_context()))
+            return validate_all(platform, [Errand(UUID(*call.args), call.context) for call in calls])
 
 
 def validate_all(platform: Platform, errands: Sequence[Errand]) -> Sequence[Exception | None]:
