@@ -7,18 +7,21 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli
-from app.api import access_log, cors, limits, openapi, problems, request_ids, seats, security_headers, tracking
+from app.api import access_log, cors, detour, limits, openapi, problems, request_ids, security_headers, tracking
 from app.api.audit import audit
 from app.api.comparisons import comparisons
+from app.api.desk import Desk
 from app.api.docs import docs
 from app.api.drafts import drafts
 from app.api.events import events
+from app.api.fast_path import FastPath
 from app.api.health import health
 from app.api.history import history
 from app.api.oauth import oauth
 from app.api.openapi import description
 from app.api.reference import reference
 from app.api.rulesets import rulesets
+from app.api.seats import Seats
 from app.api.tokens import tokens
 from app.api.trials import trials
 from app.api.validation import validation
@@ -57,18 +60,26 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["platform"] = platform
     # In this order: the request has its id before anything can go wrong, and is logged after everything else is done.
     request_ids.install(app)
-    tracking.install(app, Tracking.open(settings, process="web"))
+    tracks = Tracking.open(settings, process="web")
+    tracking.install(app, tracks)
     access_log.install(app)
     cors.install(app, settings)  # Before the guard: a preflight has no token.
     security_headers.install(app)
     problems.install(app)
-    app.extensions["metrics"] = Metrics.install(app)
+    metrics = Metrics.install(app)
+    app.extensions["metrics"] = metrics
     app.before_request(platform.start)  # Threads do not survive a fork: the process that serves makes them.
-    authorize(app, settings, platform.database)
-    limits.install(app, settings)
-    seats.install(app, settings)
+    callers = authorize(app, settings, platform.database)
+    counted = limits.install(app, settings)
+    detour.install(app)
+    seats = Seats(per_client=settings.client_waiters, per_process=settings.process_waiters)
+    desk = app.extensions["desk"] = Desk(platform, metrics, seats)
     routes(app)
     cli.install(app)
+    if not tracks.traces:
+        app.wsgi_app = FastPath(  # type: ignore[method-assign]
+            app.wsgi_app, settings, callers=callers, limits=counted, desk=desk, metrics=metrics
+        )
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -91,8 +102,8 @@ def configure(app: Flask, settings: Settings) -> None:
     app.url_map.merge_slashes = False
 
 
-def authorize(app: Flask, settings: Settings, database: Database) -> None:
-    """Have callers told by their tokens, and JWTs made where there is a key. Raises SettingsError."""
+def authorize(app: Flask, settings: Settings, database: Database) -> Callers:
+    """Have callers told by their tokens, and JWTs made where there is a key. Return who tells. Raises SettingsError."""
     keys = SigningKeys.of(settings.jwt_signing_keys)
     app.extensions["token_endpoint"] = TokenEndpoint(
         database,
@@ -101,7 +112,9 @@ def authorize(app: Flask, settings: Settings, database: Database) -> None:
         audience=settings.jwt_audience,
         per_minute=settings.token_requests_per_minute,
     )
-    guard.install(app, Callers(database, Verifier.of(settings, keys)))
+    callers = Callers(database, Verifier.of(settings, keys))
+    guard.install(app, callers)
+    return callers
 
 
 def routes(app: Flask) -> None:

@@ -208,10 +208,13 @@ class Watch:
         """Have this waiter look again."""
         self._event.set()
 
-    def until(self, read: Callable[[], T | None], *, timeout_s: float) -> T | None:
+    def until(
+        self, read: Callable[[], T | None], *, timeout_s: float, before: Callable[[], object] | None = None
+    ) -> T | None:
         """Return what `read` returns once that is not None; None when the time is up or the process is to end.
 
-        `read` is called at least once, and once more after the time is up.
+        `read` is called at least once, and once more after the time is up. `before` is called once, when there is need
+        to wait; what it raises ends the wait.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -221,6 +224,9 @@ class Watch:
             answer = read()
             if answer is not None or over:
                 return answer
+            if before:
+                before()
+                before = None
             if not self._hub.draining:
                 self._event.wait(max(0.0, min(deadline - time.monotonic(), RECHECK_S)))
 

@@ -16,6 +16,9 @@ from broker import trace
 
 _UNRECORDED: AbstractContextManager[None] = nullcontext()
 
+#: Where structlog keeps the request's id. It tells so at the binding; its other way is to copy all that is bound.
+_request_id = Context().run(structlog.contextvars.bind_contextvars, request_id="")["request_id"].var
+
 
 class Recorder(Protocol):
     """Who records the spans of this process."""
@@ -42,12 +45,13 @@ def span(name: str, **attributes: str | int) -> AbstractContextManager[object]:
     return _UNRECORDED if recorder is None else recorder.span(name, attributes)
 
 
-@contextmanager
-def shared(contexts: Sequence[Context], name: str) -> Iterator[None]:
+def shared(contexts: Sequence[Context], name: str) -> AbstractContextManager[object]:
     """Return a block that is one span in each of these contexts: work that is done for all of them at once."""
-    if _recorder is None:
-        yield
-        return
+    return _UNRECORDED if _recorder is None else _shared(contexts, name)
+
+
+@contextmanager
+def _shared(contexts: Sequence[Context], name: str) -> Iterator[None]:
     blocks = [(context, context.run(span, name)) for context in contexts]
     for context, block in blocks:
         context.run(block.__enter__)
@@ -72,6 +76,7 @@ def headers() -> Mapping[str, str]:
 def origin() -> dict[str, str]:
     """Return the options of a message that say where it comes from: the HTTP request's id, and its trace."""
     told = {name: value for name, value in headers().items() if value}
-    if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+    request_id = _request_id.get()
+    if request_id is not ...:  # Which stands for what is bound no more.
         told["trace"] = request_id
     return told

@@ -4,10 +4,11 @@ The route is logged as its pattern and unknown paths not at all, since whatever 
 """
 
 import logging
-import time
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
+
+from app.telemetry import timing
 
 log = structlog.get_logger(__name__)
 
@@ -23,21 +24,19 @@ def install(app: Flask) -> None:
 
 def start() -> None:
     """Take the time."""
-    g.started = time.perf_counter()
+    timing.begin(request.environ)
 
 
 def write(response: Response) -> Response:
-    """Write the line. The request's id and its client come from the context."""
+    """Write the line."""
     rule = request.url_rule.rule if request.url_rule else None
-    log.log(
-        level(rule, response.status_code),
-        "http.answered",
-        method=request.method,
-        rule=rule,
-        status=response.status_code,
-        ms=round((time.perf_counter() - g.started) * 1000, 1),
-    )
+    answered(request.method, rule, response.status_code, timing.elapsed_s(request.environ))
     return response
+
+
+def answered(method: str, rule: str | None, status: int, seconds: float) -> None:
+    """Log that a request was answered. Its id and its client come from the context."""
+    log.log(level(rule, status), "http.answered", method=method, rule=rule, status=status, ms=round(seconds * 1000, 1))
 
 
 def level(rule: str | None, status: int) -> int:

@@ -13,6 +13,10 @@ from app.rules.verdict import next_action
 
 #: Seconds after which it is worth to ask again.
 RETRY_AFTER_S = 1
+#: What an answer without a verdict says besides.
+RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_S)}
+#: What an answer to a repeat says of itself.
+REPLAYED = {"Idempotency-Replayed": "true"}
 
 URL = "/api/validation/requests/{id}"
 

@@ -13,7 +13,7 @@ from flask import Response, request
 from marshmallow import validate
 
 from app import comparison
-from app.api import bodies, idempotency, pages
+from app.api import answers, bodies, idempotency, pages
 from app.api.current import caller, platform
 from app.api.openapi import Blueprint
 from app.api.rulesets import NAME, known
@@ -190,7 +190,7 @@ def begin(comparing: dict[str, Any], name: str) -> Response:
     with platform().database.transaction() as session:
         made_id = claim(session, once, comparison_id) if once else comparison_id
         if made_id != comparison_id:
-            return begun(comparison.find(session, known(name), made_id), idempotency.REPLAYED)
+            return begun(comparison.find(session, known(name), made_id), answers.REPLAYED)
         asked, client_id = comparing["requests"], caller().client_id
         made = comparison.begin(session, known(name), comparison_id, client_id=client_id, asked=asked)
     comparison.send(platform().broker, made.id, made.step)

@@ -47,6 +47,8 @@ EXPOSED = (
     "WWW-Authenticate",
     "X-Request-Id",
 )
+#: What answers vary by where callers from some origins are served.
+VARY = "Origin"
 #: Seconds that a browser may remember a preflight; Chromium remembers none for longer.
 MAX_AGE_S = 7_200
 
@@ -97,7 +99,7 @@ def share(origins: frozenset[str]) -> Callable[[Response], Response]:
 
     def mark(response: Response) -> Response:
         # Also for those that are not listed: what a cache keeps for one is not for the other.
-        response.vary.add("Origin")
+        response.vary.add(VARY)
         if request.origin in origins:
             response.access_control_allow_origin = request.origin
             response.access_control_expose_headers = HeaderSet(EXPOSED)

@@ -4,6 +4,7 @@ from typing import cast
 
 from flask import current_app, g
 
+from app.api.desk import Desk
 from app.auth.callers import Caller
 from app.auth.oauth import TokenEndpoint
 from app.platform import Platform
@@ -18,6 +19,11 @@ def platform() -> Platform:
 def metrics() -> Metrics:
     """Return the numbers of the current application."""
     return cast(Metrics, current_app.extensions["metrics"])
+
+
+def desk() -> Desk:
+    """Return where the current application hands items in."""
+    return cast(Desk, current_app.extensions["desk"])
 
 
 def token_endpoint() -> TokenEndpoint:

@@ -39,6 +39,11 @@ def of(value: Any) -> str:
     return hashlib.sha256(json.canonical(value)).hexdigest()
 
 
+def of_bytes(body: bytes) -> str:
+    """Return the tag of an answer of which nothing else says when it changes: the SHA-256 of its bytes, in hex."""
+    return hashlib.sha256(body).hexdigest()
+
+
 def is_known(request: Request, etag: str) -> bool:
     """Return whether the caller has this very state, so that 304 is the answer (weak comparison, RFC 9110 §13.1.2)."""
     known = request.if_none_match
@@ -59,19 +64,23 @@ def sealed(request: Request, response: Response) -> Response:
 
     For answers of which nothing else says when they change. 304 has what a cache needs to know (RFC 9110 §15.4.5).
     """
-    etag = hashlib.sha256(response.get_data()).hexdigest()
+    etag = of_bytes(response.get_data())
     if is_known(request, etag):
         known = unchanged(etag)
         known.vary.update(response.vary)
         return known
-    response.headers.update(CACHE)
-    response.set_etag(etag)
+    response.headers.update(tagged(etag))
     return response
+
+
+def tagged(etag: str) -> dict[str, str]:
+    """Return the headers of an answer that has this tag."""
+    return {"ETag": quote_etag(etag), **CACHE}
 
 
 def unchanged(etag: str) -> Response:
     """Return 304 with the tag."""
-    return Response(status=304, headers={"ETag": quote_etag(etag), **CACHE})
+    return Response(status=304, headers=tagged(etag))
 
 
 def expected(request: Request) -> Container[str]:

@@ -12,10 +12,11 @@ from flask import Response, request
 from prometheus_client import Gauge
 
 from app import json
-from app.api import languages, seats
-from app.api.current import metrics, platform
+from app.api import languages
+from app.api.current import caller, desk, metrics, platform
 from app.api.openapi import Blueprint
-from app.api.validation import REQUEST_ID, Reader, calmly, key
+from app.api.reader import Reader, calmly, key
+from app.api.validation import REQUEST_ID, language
 from app.auth.guard import scope
 from app.auth.scopes import Scope
 from app.models.requests import State
@@ -67,11 +68,15 @@ LAST_EVENT_ID = {
 @events.alt_response(204, description="It has ended, and the listener knows: do not come back.", success=True)
 def listen(request_id: str) -> Response:
     """Listen for the answer to a request, as Server-Sent Events. Counts as waiting."""
-    read, known = Reader(key(request_id)), request.headers.get("Last-Event-ID")
+    read = desk().reader(key(request_id), client_id=caller().client_id, language=language())
+    known = request.headers.get("Last-Event-ID")
     answer = read()
     if answer is None:
-        seats.must_sit()
-        return seats.keep(stream(told(read, known, platform().hub, metrics().waiting), read.language))
+        seating = desk().seating(caller().client_id)
+        seating.must_sit()
+        response = stream(told(read, known, platform().hub, metrics().waiting), read.language)
+        response.call_on_close(seating.leave)  # When it has been sent to its end, or cut off.
+        return response
     if known == answer["state"]:
         return Response(status=204)
     return stream([event("done", answer)], read.language)

@@ -100,7 +100,7 @@ def statusz() -> Response:
 @health.response(200, content_type="text/plain")
 def numbers() -> Response:
     """Read the numbers of all web processes, as Prometheus wants them."""
-    lines, content_type = metrics().http.generate_metrics(request.headers.get("Accept"))
+    lines, content_type = metrics().exporter.generate_metrics(request.headers.get("Accept"))
     return Response(lines, content_type=content_type)
 
 

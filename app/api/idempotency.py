@@ -18,8 +18,6 @@ from app.errors import IdempotencyKeyInvalid
 from app.models.idempotency import Key
 
 HEADER = "Idempotency-Key"
-#: What an answer to a repeat says of itself.
-REPLAYED = {"Idempotency-Replayed": "true"}
 #: Visible ASCII; the length that other APIs allow, too.
 SANE = re.compile(r"[!-~]{1,255}")
 

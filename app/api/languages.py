@@ -3,8 +3,10 @@
 Findings are stored as code and params, so one answer can be read in any language, at any time. Problems are in English.
 """
 
-from flask import Request
+from functools import lru_cache
+
 from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from app.rules.catalogue import ENGLISH, LANGUAGES
 
@@ -20,12 +22,13 @@ PARAMETER = {
 HEADER = {"Content-Language": {"schema": {"type": "string"}, "description": "Language of the messages."}}
 
 
-def chosen(request: Request) -> str:
-    """Return the language that the request likes best of those there are, English when it likes none."""
-    if "Accept-Language" not in request.headers:
+@lru_cache(maxsize=256)  # A client mostly says the same.
+def chosen(header: str | None) -> str:
+    """Return the language that an Accept-Language likes best of those there are, English when it likes none."""
+    if header is None:
         return ENGLISH
     liked: dict[str, float] = {}
-    for tag, quality in request.accept_languages:
+    for tag, quality in parse_accept_header(header, LanguageAccept):
         # `vi-VN` asks for `vi` as much as `vi` does (RFC 4647 §3.4); Werkzeug would prefer any other language to it.
         language = tag.partition("-")[0].lower()
         liked[language] = max(quality, liked.get(language, 0))

@@ -16,6 +16,7 @@ from typing import cast
 
 from flask import Flask, Response, current_app, g, request
 
+from app.api import detour
 from app.api.access_log import PROBES
 from app.api.budgets import WHOLE_S, Budget
 from app.errors import TooManyRequests
@@ -54,15 +55,24 @@ class Limits:
         process = Limit("process", process_per_s, one_for_all=True) if process_per_s else None
         self._limits = tuple(limit for limit in (self.client, process) if limit)
 
+    def refusing(self, who: Hashable) -> Limit | None:
+        """Return the limit that refuses `who`, None when there is none."""
+        now = time.monotonic()
+        return next((limit for limit in self._limits if limit.budget.pause_s(limit.key(who), now)), None)
+
     def admit(self, who: Hashable) -> Limit | None:
         """Return the limit that refuses `who`, None when there is none: then the request has cost one unit."""
-        now = time.monotonic()
-        for limit in self._limits:
-            if limit.budget.pause_s(limit.key(who), now):
-                return limit
-        for limit in self._limits:
-            limit.budget.spend(limit.key(who), 1, now)
-        return None
+        refusing = self.refusing(who)
+        if refusing is None:
+            self.charge(who, 1)
+        return refusing
+
+    def headers(self, who: Hashable, refusing: Limit | None = None) -> dict[str, str]:
+        """Return the header fields that tell of the limit that has refused the request, else of the client's."""
+        limit = refusing or self.client
+        if limit is None:
+            return {}
+        return {"RateLimit-Policy": limit.policy, "RateLimit": limit.state(who, time.monotonic())}
 
     def charge(self, who: Hashable, units: int) -> None:
         """Have so many units gone from what `who` has, and from what all have."""
@@ -71,7 +81,7 @@ class Limits:
             limit.budget.spend(limit.key(who), units, now)
 
 
-def install(app: Flask, settings: Settings) -> None:
+def install(app: Flask, settings: Settings) -> Limits:
     """Have every request to `app` counted once it is known who calls. What machines ask all day is free."""
     limits = Limits(client_per_s=settings.client_requests_per_s, process_per_s=settings.process_requests_per_s)
     app.extensions["limits"] = limits
@@ -83,21 +93,22 @@ def install(app: Flask, settings: Settings) -> None:
         # Without a token there is only the address. A token that is no good has ended the request already.
         caller = g.get("caller")
         g.spender = who = caller.client_id if caller else request.remote_addr
+        if detour.brought(request.environ):  # It has been counted.
+            return
         if refusing := limits.admit(who):
             g.limit = refusing
             raise refused(refusing, who)
 
     def tell(response: Response) -> Response:
-        """Tell of the limit that has refused the request, else of the client's."""
-        who, limit = g.get("spender"), g.get("limit") or limits.client
-        if who is not None and limit:
-            response.headers.add("RateLimit-Policy", limit.policy)
-            response.headers.add("RateLimit", limit.state(who, time.monotonic()))
+        """Tell how much is left."""
+        if (who := g.get("spender")) is not None:
+            response.headers.extend(limits.headers(who, g.get("limit")))
         return response
 
     app.before_request(count)
     if settings.rate_limit_headers == "on":
         app.after_request(tell)
+    return limits
 
 
 def refused(limit: Limit, who: Hashable) -> TooManyRequests:

@@ -4,6 +4,8 @@ It goes with the validation to the worker, whose lines then carry it too.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from flask import Flask, Response, request
@@ -13,25 +15,33 @@ from app.models.base import new_id
 from broker import trace
 
 HEADER = "X-Request-Id"
+WSGI_NAME = "HTTP_X_REQUEST_ID"
 #: Visible ASCII, so that it can go into a header and on one line of a log; the length keeps both readable.
 SANE = re.compile(r"[!-~]{1,128}")
 
 
 def install(app: Flask) -> None:
     """Have every request to `app` named, as the first thing that happens to it."""
-    app.before_request(bind)
+    app.before_request(begin)
     app.after_request(show)
-    app.teardown_request(forget)
+    app.teardown_request(end)
 
 
-def bind() -> None:
-    """Give this request its id, and with it all log lines until it is forgotten."""
+def begin() -> None:
+    """Name the request."""
+    bind(request.environ)
+
+
+def bind(environ: Mapping[str, Any]) -> str:
+    """Return the id of the request with this WSGI environment. All log lines have it, until it is forgotten."""
     structlog.contextvars.clear_contextvars()
-    bound = {"request_id": chosen(request.headers.get(HEADER))}
+    request_id = chosen(environ.get(WSGI_NAME))
+    bound = {"request_id": request_id}
     # The caller's trace (W3C), whether or not this process records spans: the lines of all who work for it have its id.
-    if parent := trace.adopt(request.environ.get("HTTP_TRACEPARENT")):
+    if parent := trace.adopt(environ.get("HTTP_TRACEPARENT")):
         bound["trace_id"] = parent.trace_id
     structlog.contextvars.bind_contextvars(**bound)
+    return request_id
 
 
 def chosen(given: str | None) -> str:
@@ -47,7 +57,12 @@ def show(response: Response) -> Response:
     return response
 
 
-def forget(_error: BaseException | None) -> None:
+def end(_error: BaseException | None) -> None:
+    """Have done with the request."""
+    forget()
+
+
+def forget() -> None:
     """Leave nothing for the next request that the same greenlet serves."""
     structlog.contextvars.clear_contextvars()
     trace.adopt(None)

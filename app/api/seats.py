@@ -7,15 +7,12 @@ is free again once the request has been answered, or the answer has been sent to
 
 import threading
 from collections import Counter
-from typing import cast
+from types import TracebackType
+from typing import Self
 from uuid import UUID
 
-from flask import Flask, Response, current_app, g
-
-from app.api.current import caller
 from app.api.waits import Wait
 from app.errors import TooManyWaiters
-from app.settings import Settings
 
 
 class Seats:
@@ -28,14 +25,14 @@ class Seats:
         self._all_taken = 0
         self._lock = threading.Lock()
 
-    def take(self, client_id: UUID) -> "Seat | None":
-        """Return a seat, None when the client or the process has none left."""
+    def take(self, client_id: UUID) -> bool:
+        """Return whether there was a seat left for the client, and for the process: then it is taken."""
         with self._lock:
             if self._taken[client_id] >= self._per_client or self._all_taken >= self._per_process:
-                return None
+                return False
             self._taken[client_id] += 1
             self._all_taken += 1
-        return Seat(self, client_id)
+        return True
 
     def free(self, client_id: UUID) -> None:
         """Have one of the client's seats free for others."""
@@ -46,57 +43,37 @@ class Seats:
                 del self._taken[client_id]
 
 
-class Seat:
-    """One that is taken."""
+class Seating:
+    """Where one request sits, once it has to. Its seat is free again after the `with`, or when it leaves."""
 
     def __init__(self, seats: Seats, client_id: UUID) -> None:
         self._seats = seats
         self._client_id = client_id
-        self._is_taken = True
+        self._has_seat = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+    def preferred(self, wait: Wait) -> Wait:
+        """Return the wait, or none at all when there is no seat for it: it is only a preference."""
+        if not wait.seconds:
+            return wait
+        self._has_seat = self._seats.take(self._client_id)
+        return wait if self._has_seat else Wait(0)
+
+    def must_sit(self) -> None:
+        """Take a seat. Raises TooManyWaiters when there is none."""
+        self._has_seat = self._seats.take(self._client_id)
+        if not self._has_seat:
+            raise TooManyWaiters("Too many requests are waiting already. Ask again later, or without waiting.")
 
     def leave(self) -> None:
-        """Have it free for others; further calls change nothing."""
-        if self._is_taken:
-            self._is_taken = False
+        """Have the seat free for others; further calls change nothing."""
+        if self._has_seat:
+            self._has_seat = False
             self._seats.free(self._client_id)
-
-
-def install(app: Flask, settings: Settings) -> None:
-    """Have every request to `app` leave its seat at its end."""
-    app.extensions["seats"] = Seats(per_client=settings.client_waiters, per_process=settings.process_waiters)
-
-    def leave(_error: BaseException | None) -> None:
-        if seat := g.pop("seat", None):
-            seat.leave()
-
-    app.teardown_request(leave)
-
-
-def preferred(wait: Wait) -> Wait:
-    """Return the wait, or none at all when there is no seat for it: it is only a preference."""
-    return wait if not wait.seconds or sit() else Wait(0)
-
-
-def needed(wait: Wait) -> Wait:
-    """Return the wait. Raises TooManyWaiters when there is no seat for it."""
-    if wait.seconds:
-        must_sit()
-    return wait
-
-
-def must_sit() -> None:
-    """Return only if the current request has a seat. Raises TooManyWaiters."""
-    if not sit():
-        raise TooManyWaiters("Too many requests are waiting already. Ask again later, or without waiting.")
-
-
-def sit() -> bool:
-    """Return whether there is a seat for the current request, which it has then."""
-    g.seat = cast(Seats, current_app.extensions["seats"]).take(caller().client_id)
-    return g.seat is not None
-
-
-def keep(response: Response) -> Response:
-    """Have the current request's seat taken until the response has been sent to its end, or cut off."""
-    response.call_on_close(cast(Seat, g.pop("seat")).leave)
-    return response

@@ -81,7 +81,7 @@ def attempt(name: str) -> Response:
     The cells of a CSV are texts, under the names in its header; an empty cell is a field that is not there. Rules
     across rows compare the rows that are tried, and no others; `rows` in their findings counts as `index` does.
     """
-    wanted, language = either("of"), languages.chosen(request)
+    wanted, language = either("of"), languages.chosen(request.headers.get("Accept-Language"))
     sample = sampled(request)
     limits.charge(len(sample.rows) - 1)
     with platform().database.autocommit() as session:

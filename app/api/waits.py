@@ -6,9 +6,9 @@ none is an error, since somebody has typed it.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
-from flask import Request
 from werkzeug.http import parse_list_header, unquote_header_value
 
 from app.api.problems import fault
@@ -26,23 +26,20 @@ class Wait:
     applied: str | None = None
 
     @classmethod
-    def of(cls, request: Request, *, longest_s: int) -> Self:
-        """Return the wait that the request asks for, at most `longest_s`. Raises InvalidRequest."""
-        query = request.args.get("wait")
+    def of(cls, query: str | None, prefer: str | None, *, longest_s: int) -> Self:
+        """Return the wait that `?wait=` or the Prefer header asks for, at most `longest_s`. Raises InvalidRequest."""
         if query is not None:
             if not SECONDS.fullmatch(query):
                 message = "The query parameter wait must be a whole number of seconds."
                 wrong = fault("", "invalid_value", message, {"parameter": "wait"})
                 raise InvalidRequest(message, errors=[wrong])
             return cls(min(int(query), longest_s))
-        lines = request.headers.getlist("Prefer")
-        if not lines:
+        if prefer is None:
             return cls(0)
-        preferred = preferences(lines)
-        wait = preferred.get("wait", "")
-        seconds = min(int(wait), longest_s) if SECONDS.fullmatch(wait) else None
+        wanted, is_async = preferred(prefer)
+        seconds = None if wanted is None else min(wanted, longest_s)
         # Both together: go on without the answer, but only once the wait is over (RFC 7240 §4.3).
-        applied = ["respond-async"] if "respond-async" in preferred else []
+        applied = ["respond-async"] if is_async else []
         applied += [] if seconds is None else [f"wait={seconds}"]
         return cls(seconds or 0, ", ".join(applied) or None)
 
@@ -52,11 +49,19 @@ class Wait:
         return {"Preference-Applied": self.applied} if self.applied else {}
 
 
-def preferences(lines: list[str]) -> dict[str, str]:
-    """Return the preferences in these header lines with their values; the first of a name counts (RFC 7240 §2)."""
+@lru_cache(maxsize=256)  # A client mostly says the same.
+def preferred(header: str) -> tuple[int | None, bool]:
+    """Return the seconds of `wait` in a Prefer header, None when it has none, and whether it has `respond-async`."""
+    found = preferences(header)
+    wait = found.get("wait", "")
+    return (int(wait) if SECONDS.fullmatch(wait) else None), "respond-async" in found
+
+
+def preferences(header: str) -> dict[str, str]:
+    """Return the preferences in the header with their values; the first of a name counts (RFC 7240 §2)."""
     found: dict[str, str] = {}
     # Commas in quoted values do not end a preference.
-    for part in parse_list_header(",".join(lines)):
+    for part in parse_list_header(header):
         # What follows a semicolon are parameters, of which neither of ours has any.
         name, _, value = part.partition(";")[0].partition("=")
         found.setdefault(name.strip().lower(), unquote_header_value(value.strip()))

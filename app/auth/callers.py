@@ -81,6 +81,14 @@ class Callers:
                 return self._look_up(token, digest)
         return known.caller
 
+    def known(self, header: Header, query: Container[str]) -> Caller | None:
+        """Return who `identify` would return, if that is known well enough; None if somebody has to be asked.
+
+        Raises Unauthenticated, MisplacedToken.
+        """
+        known = self._known.get(tokens.digest(carried(header, query)))
+        return known.caller if known and time.monotonic() < min(known.ask_at, known.until) else None
+
     @property
     def has_uses(self) -> bool:
         """Whether there are uses to write down."""

@@ -76,10 +76,15 @@ def install(app: Flask, callers: Callers) -> None:
 
 def admit(caller: Caller, needed: Scope) -> Caller:
     """Return the caller if it has the scope. Raises Forbidden."""
-    structlog.contextvars.bind_contextvars(client=str(caller.client_id))
+    bind(caller)
     if needed not in caller.scopes:
         raise Forbidden(f"The token lacks the scope {needed}.", scope=str(needed))
     return caller
+
+
+def bind(caller: Caller) -> None:
+    """Have the caller's client in the log lines of this request."""
+    structlog.contextvars.bind_contextvars(client=str(caller.client_id))
 
 
 def _mark(stated: Scope | Public) -> Callable[[View], View]:

@@ -18,8 +18,12 @@ RANDOM, CHECKSUM = 30, 6
 SHAPE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{RANDOM + CHECKSUM}}}")
 #: What stands in a log line where a token or a secret was.
 BLOT = f"{PREFIX}[token]"
-#: Whatever has to be kept out of logs: tokens, secrets, and JWTs, whose first part is the JSON of an object.
-LEAK = re.compile(rf"rp[st]_[0-9A-Za-z]{{{RANDOM + CHECKSUM}}}|eyJ[\w-]{{8,}}\.[\w-]+\.[\w-]*", re.ASCII)
+#: How JWTs begin: their first part is the JSON of an object, in base64.
+JWT_BEGINS = "eyJ"
+#: Whatever has to be kept out of logs: tokens, secrets and JWTs.
+LEAK = re.compile(
+    rf"(?:{PREFIX}|{SECRET_PREFIX})[0-9A-Za-z]{{{RANDOM + CHECKSUM}}}|{JWT_BEGINS}[\w-]{{8,}}\.[\w-]+\.[\w-]*", re.ASCII
+)
 
 
 def make(prefix: str = PREFIX) -> str:
@@ -35,7 +39,10 @@ def is_sound(token: str) -> bool:
 
 def blot(text: str) -> str:
     """Return the text with every token, secret and JWT in it made unreadable."""
-    return LEAK.sub(BLOT, text)
+    # Most texts have nothing that one could begin with, and to look for that takes a fifth of the time.
+    if PREFIX in text or SECRET_PREFIX in text or JWT_BEGINS in text:
+        return LEAK.sub(BLOT, text)
+    return text
 
 
 def digest(token: str) -> bytes:

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.api.seats import Seats
+from app.api.seats import Seating, Seats
 from app.database import Database
 from app.settings import Settings
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer, problem, submit
@@ -123,12 +123,12 @@ def test_a_seat_is_free_again_also_after_an_error(settings: Settings, database: 
 
 def test_a_seat_is_left_once() -> None:
     seats, client = Seats(per_client=1, per_process=5), uuid4()
-    seat = seats.take(client)
-    assert seat
-    assert seats.take(client) is None
+    seating = Seating(seats, client)
+    seating.must_sit()
+    assert not seats.take(client)
 
-    seat.leave()
-    seat.leave()
+    seating.leave()
+    seating.leave()
 
     assert seats.take(client)
-    assert seats.take(client) is None
+    assert not seats.take(client)

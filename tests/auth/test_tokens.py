@@ -39,6 +39,21 @@ def test_any_text_whatever_can_be_asked_about(text: str) -> None:
     assert not tokens.is_sound(text)
 
 
+BODY = st.text(st.sampled_from(tokens.ALPHABET + "_-"), max_size=40)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["rp", "rpt_", "rps_", "eyJ", "eyJhbGciOi", ".", '"', "é", "0" * 36, tokens.make()])
+        | BODY
+        | st.text(max_size=5),
+        max_size=8,
+    ).map("".join)
+)
+def test_nothing_that_looks_like_a_token_gets_by_unread(text: str) -> None:
+    assert tokens.blot(text) == tokens.LEAK.sub(tokens.BLOT, text)
+
+
 def test_the_checksum_is_the_crc32_of_what_stands_before_it() -> None:
     # CRC-32 of "123456789" is 0xCBF43926, the check value of its specification; 3421780262 in base62 is 3jZZmG.
     number = sum(

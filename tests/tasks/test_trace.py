@@ -1,6 +1,7 @@
 """Trace: what a worker logs can be found by the id of the HTTP request that caused it."""
 
-import logging
+import json
+from dataclasses import replace
 from typing import Any
 
 import dramatiq
@@ -41,36 +42,27 @@ def test_the_request_id_goes_from_http_to_the_worker(
     assert all(bound["actor"] == messages.VALIDATE for bound in seen)
 
 
-class Whose(logging.Handler):
-    """Writes down whose work it is that each line is about, in the thread that logs it."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.seen: dict[str, dict[str, Any]] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.seen[record.name] = structlog.contextvars.get_contextvars()
-
-
 def test_the_lines_of_a_message_that_is_given_up_say_whose_it_was(
-    platform: Platform, running_worker: dramatiq.Worker, monkeypatch: pytest.MonkeyPatch
+    platform: Platform,
+    running_worker: dramatiq.Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def crash(*_: Any) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("tasks.validation.judge", crash)
-    whose = Whose()
 
     with logging_kept():
-        logs.configure(platform.settings)  # As the doors of all processes do.
-        logging.getLogger().addHandler(whose)
+        logs.configure(replace(platform.settings, log_format="json"))  # As the doors of all processes do.
         trace.adopt(PARENT)
         with structlog.contextvars.bound_contextvars(request_id="from-the-browser"):
             platform.intake.accept(new_id(), client_id=new_id(), source="api", ruleset="fx_rate", items=[{}])
         trace.adopt(None)
         platform.broker.join(messages.VALIDATION_REQUESTS, timeout=10_000)
 
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     for logger in ("dramatiq.worker.WorkerThread", "dramatiq.middleware.retries.Retries", "tasks.failures"):
-        bound = whose.seen[logger]
-        assert (bound["request_id"], bound["trace_id"]) == ("from-the-browser", PARENT[3:35])
-        assert bound["actor"] == messages.VALIDATE
+        last = [line for line in lines if line["logger"] == logger and line["level"] in ("warning", "error")][-1]
+        assert (last["request_id"], last["trace_id"]) == ("from-the-browser", PARENT[3:35])
+        assert last["actor"] == messages.VALIDATE

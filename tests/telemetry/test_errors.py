@@ -23,11 +23,12 @@ from app.errors import DatabaseAway, UnknownRuleSet
 from app.models.base import new_id
 from app.platform import Platform
 from app.settings import Settings, SettingsError
+from app.telemetry import logs
 from app.telemetry.errors import is_expected
 from app.telemetry.tracking import Tracking
 from broker import Cancelled, Reschedule
 from tasks import tracking
-from tests.applications import application
+from tests.applications import application, logging_kept
 from tests.conftest import working
 from tests.processes import wait_for
 from tests.telemetry.collector import Collector
@@ -79,7 +80,7 @@ from app.settings import Settings
 import tasks.clock, tasks.worker
 app = create_app(Settings(database_url="postgresql+psycopg://127.0.0.1:1/none", redis_url="redis://127.0.0.1:1/0"))
 assert (app.extensions["tracking"].errors, app.extensions["tracking"].traces) == (None, None)
-print([name for name in sys.modules if name.startswith(("sentry_sdk", "opentelemetry.exporter", "app.telemetry.t"))])
+print([name for name in sys.modules if name.startswith(("sentry_sdk", "opentelemetry.exporter", "app.telemetry.tr"))])
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
@@ -182,7 +183,8 @@ def test_outages_and_wishes_are_expected(error: BaseException, expected: bool) -
 
 
 def test_an_error_that_is_logged_with_its_traceback_is_reported(collector: Collector) -> None:
-    with tracked(replace(SETTINGS, sentry_dsn=collector.dsn)):
+    with logging_kept(), tracked(replace(SETTINGS, sentry_dsn=collector.dsn)):
+        logs.configure(SETTINGS)
         try:
             raise ValueError("broken")
         except ValueError as error:

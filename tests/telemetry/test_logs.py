@@ -1,6 +1,11 @@
+import io
 import json
 import logging
+import os
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +59,116 @@ def test_a_library_goes_through_the_same_chain(
     [line] = written(capsys)
     assert (line["event"], line["level"], line["logger"]) == ("Consumer gone", "warning", "dramatiq.worker")
     assert line["request_id"] == "extension-42"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_line_of_ours_and_one_of_a_librarys_look_alike(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, log_format: Any
+) -> None:
+    logs.configure(replace(SETTINGS, log_format=log_format))
+    monkeypatch.setattr(time, "time_ns", lambda: 1_795_446_164_000_042_000)
+    structlog.contextvars.bind_contextvars(request_id="extension-42", client="c-1")
+
+    structlog.get_logger("same").warning("Went wrong.")
+    logging.getLogger("same").warning("Went wrong.")
+    for log in (structlog.get_logger("same"), logging.getLogger("same")):
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            log.exception("Went wrong.")  # One place in the code, so that even the tracebacks are the same.
+
+    text = capsys.readouterr().err
+    half = len(text.splitlines()) // 2
+    ours, theirs, *with_traceback = text.splitlines()
+    assert ours == theirs
+    assert with_traceback[: half - 1] == with_traceback[half - 1 :]
+    assert "2026-11-23T15:02:44.000042Z" in ours
+
+
+def test_a_logger_that_was_used_follows_a_further_call(capsys: pytest.CaptureFixture[str]) -> None:
+    log = structlog.get_logger("test")
+    logs.configure(replace(SETTINGS, log_level="error", log_format="console"))
+    log.error("for people")
+    bound = log.bind(field=1)
+
+    logs.configure(replace(SETTINGS, log_level="debug"))
+    log.debug("for machines")
+    bound.debug("for machines too")
+
+    people, *machines = capsys.readouterr().err.splitlines()
+    assert "for people" in people
+    assert [json.loads(line)["event"] for line in machines] == ["for machines", "for machines too"]
+
+
+def test_the_level_can_be_given_as_a_number(
+    log: structlog.stdlib.BoundLogger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.log(logging.WARNING, "loud")
+    log.log(logging.DEBUG, "quiet")
+
+    [line] = written(capsys)
+    assert (line["event"], line["level"]) == ("loud", "warning")
+
+
+def test_what_is_logged_can_be_looked_at_in_tests(log: structlog.stdlib.BoundLogger) -> None:
+    log.info("before")  # The logger is at work already.
+
+    with structlog.testing.capture_logs() as told:
+        log.info("looked.at", items=3)
+
+    assert told == [{"event": "looked.at", "items": 3, "log_level": "info"}]
+
+
+class Broken(io.StringIO):
+    """A standard error whose reader has gone."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+def closed() -> io.StringIO:
+    there = io.StringIO()
+    there.close()
+    return there
+
+
+@pytest.mark.parametrize("stderr", [None, closed(), Broken()], ids=["none", "closed", "broken"])
+def test_without_a_standard_error_nobody_is_stopped(
+    log: structlog.stdlib.BoundLogger, monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO | None
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stderr)
+
+    log.info("nobody hears this")
+    logging.getLogger("library").warning("nor this")
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        log.exception("nor that")
+
+
+def test_long_lines_of_many_threads_do_not_get_into_each_other(
+    log: structlog.stdlib.BoundLogger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    text = "x" * 9_000  # More than a pipe takes in one piece (PIPE_BUF), and than a file's buffer holds.
+
+    def speak(name: str) -> None:
+        for _ in range(20):
+            log.info(name, text=text)
+            logging.getLogger("library").warning("%s %s", name, text)
+
+    with os.fdopen(reader) as heard, os.fdopen(writer, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with ThreadPoolExecutor(5) as pool:
+            listening = pool.submit(heard.readlines)
+            speaking = [pool.submit(speak, str(number)) for number in range(4)]
+            for each in speaking:
+                each.result()
+            stderr.close()
+            lines = listening.result()
+
+    assert len(lines) == 4 * 20 * 2
+    assert {len(json.loads(line)["event"]) for line in lines} == {1, 9_002}
 
 
 def test_an_exception_is_one_line_with_its_traceback(

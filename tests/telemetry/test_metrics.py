@@ -15,12 +15,12 @@ app = Flask("app")
 metrics = Metrics.install(app)
 metrics.accepted.labels("api").inc()
 app.test_client().get("/nothing")
-print(metrics.http.generate_metrics()[0])
+print(metrics.exporter.generate_metrics()[0])
 """
 
 
 def shown(metrics: Metrics) -> str:
-    lines, _ = metrics.http.generate_metrics()
+    lines, _ = metrics.exporter.generate_metrics()
     return str(lines)
 
 
@@ -50,7 +50,7 @@ def test_the_numbers_of_all_processes_are_added_up(tmp_path: Path) -> None:
 
 
 def test_a_number_says_its_unit_in_its_name() -> None:
-    families = Metrics.install(Flask("app")).http.registry.collect()
+    families = Metrics.install(Flask("app")).exporter.registry.collect()
 
     units = ("_seconds", "_bytes", "_total", "_created", "_info", "_fds", "rate_waiters")
     for name in (family.name for family in families):
