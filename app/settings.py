@@ -52,6 +52,8 @@ class Settings:
     #: The longest a single statement may run, and the longest a transaction may sit idle: both end a stuck row lock.
     database_statement_timeout_ms: int = 10_000
     database_idle_timeout_ms: int = 15_000
+    #: Whether the busiest statements are prepared. Off behind a pgbouncer in transaction mode that does not track them.
+    database_prepare: Switch = "on"
 
     #: The largest request body, in bytes; over it the answer is 413.
     max_body_bytes: int = 1_048_576
