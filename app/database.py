@@ -3,11 +3,14 @@
 The engine connects at the first statement, so it may be made before a fork but not used before one.
 """
 
+import select
 import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.orm import Session
 
@@ -23,6 +26,9 @@ AWAY_CLASSES = ("08", "53", "40", "57P", "25P03", "55P03")
 #: A connection that was idle for longer is asked whether it still stands before it is used.
 TRUSTED_FOR_S = 2.0
 
+#: Only those statements are prepared of which it is said: nobody runs any of them so often before.
+_ONLY_WHEN_SAID = 2**31
+
 
 class Database:
     """A pool of connections to Postgres and the transactions made on it."""
@@ -30,6 +36,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        #: psycopg's own connections that nobody uses now.
+        self._bare: deque[psycopg.Connection[Any]] = deque()
         ping_the_idle(engine)
 
     @classmethod
@@ -49,12 +57,11 @@ class Database:
                 pool_size=settings.database_pool_size,
                 max_overflow=0,
                 pool_timeout=settings.database_pool_timeout_ms / 1000,
-                # An old pgbouncer in transaction mode knows nothing of prepared statements.
                 connect_args={
                     "application_name": f"rate-{name}",
                     "connect_timeout": 5,
                     "options": options,
-                    "prepare_threshold": None,
+                    "prepare_threshold": _ONLY_WHEN_SAID if settings.database_prepare == "on" else None,
                 },
                 json_serializer=json.text,
                 json_deserializer=json.loads,
@@ -74,14 +81,36 @@ class Database:
             yield session
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """Yield what `transaction` does without the session around it, which costs as much as a statement does.
+    def begin(self) -> Iterator[psycopg.Connection[Any]]:
+        """Yield psycopg's own connection, for the worker's few statements: SQLAlchemy costs as much again as they do.
+
+        What is done is committed at the end, or rolled back when the block raises. The connections, one for each
+        thread that is here at the same time, are none of the engine's pool, and are kept.
 
         Raises:
             DatabaseAway: Postgres cannot be reached or asked to come back; nothing was stored.
         """
-        with away(), self.engine.begin() as connection:
-            yield connection
+        with away():
+            connection = self._taken()
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                # Whatever it has met, and prepared, goes with it.
+                connection.close()
+                raise
+            self._bare.append(connection)
+
+    def _taken(self) -> psycopg.Connection[Any]:
+        with suppress(IndexError):
+            # Where nothing was asked nothing is told, but that it is over.
+            while readable(connection := self._bare.pop()):
+                connection.close()
+            return connection
+        of_pool = self.engine.raw_connection()
+        made: Any = of_pool.driver_connection
+        of_pool.detach()
+        return made  # type: ignore[no-any-return]  # SQLAlchemy knows no driver's types.
 
     @contextmanager
     def autocommit(self) -> Iterator[Session]:
@@ -107,6 +136,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection that is not in use."""
+        while self._bare:
+            self._bare.pop().close()
         self.engine.dispose()
 
 
@@ -115,7 +146,7 @@ def away() -> Iterator[None]:
     """Turn an outage of Postgres inside the block into DatabaseAway."""
     try:
         yield
-    except (exc.DBAPIError, exc.TimeoutError) as error:
+    except (exc.DBAPIError, exc.TimeoutError, psycopg.Error) as error:
         if is_away(error):
             raise DatabaseAway("The database cannot be reached right now.") from error
         raise
@@ -141,11 +172,18 @@ def ping_the_idle(engine: Engine) -> None:
     event.listen(engine, "checkout", taken)
 
 
-def is_away(error: exc.DBAPIError | exc.TimeoutError) -> bool:
+def readable(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether something comes from the server, or its end."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def is_away(error: exc.DBAPIError | exc.TimeoutError | psycopg.Error) -> bool:
     """Return whether the same transaction may succeed a little later, unchanged."""
-    if isinstance(error, exc.TimeoutError) or error.connection_invalidated:
+    if isinstance(error, exc.TimeoutError) or (isinstance(error, exc.DBAPIError) and error.connection_invalidated):
         return True
-    state = getattr(error.orig, "sqlstate", None)
+    state = getattr(error.orig if isinstance(error, exc.DBAPIError) else error, "sqlstate", None)
     if state is None:  # No answer from a server at all: it could not be reached.
-        return isinstance(error, exc.OperationalError)
+        return isinstance(error, exc.OperationalError | psycopg.OperationalError)
     return bool(state.startswith(AWAY_CLASSES))

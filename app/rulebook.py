@@ -91,6 +91,20 @@ class Rulebook:
 
         return self._texts.get(ref, read)
 
+    def kept(self, ref: str) -> RuleSet | None:
+        """Return what `get` returns if nobody has to be asked for it, else None."""
+        sources = self._tables.get(ref)
+        if sources is None:
+            return None
+        pins = []
+        for source in sources:
+            name, _, version = source.partition("@")
+            number = int(version) if version else self._known("table", name)
+            if number is None:
+                return None
+            pins.append((name, number))
+        return self._compiled.kept((ref, frozenset(pins)))
+
     def get(self, session: Session, ref: str) -> RuleSet:
         """Return the rule set of exactly this version, compiled with the tables that it names as they are now.
 

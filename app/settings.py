@@ -11,10 +11,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
+from urllib.parse import urlsplit, urlunsplit
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Switch = Literal["on", "off"]
+Certificate = Literal["checked", "unchecked"]
 
 #: Variables that a platform sets under its own names; everything else is `RATE_` + the field's name.
 PLATFORM_NAMES = {
@@ -38,6 +40,8 @@ class Settings:
     database_url: str = field(repr=False)
     #: Redis 7.0 or newer (6.2 for the embedded default); `rediss://` for TLS.
     redis_url: str = field(repr=False)
+    #: Whether a `rediss://` server must show a known certificate. Heroku signs its own, and sets the URL itself.
+    redis_certificate: Certificate = "checked"
     #: Prefix of every Redis key, for a Redis that is shared with others.
     redis_namespace: str = ""
 
@@ -48,6 +52,8 @@ class Settings:
     #: The longest a single statement may run, and the longest a transaction may sit idle: both end a stuck row lock.
     database_statement_timeout_ms: int = 10_000
     database_idle_timeout_ms: int = 15_000
+    #: Whether the busiest statements are prepared. Off behind a pgbouncer in transaction mode that does not track them.
+    database_prepare: Switch = "on"
 
     #: The largest request body, in bytes; over it the answer is 413.
     max_body_bytes: int = 1_048_576
@@ -141,6 +147,8 @@ class Settings:
         if faults:
             raise SettingsError("\n".join(faults))
         values["database_url"] = sqlalchemy_url(values["database_url"])
+        if values.get("redis_certificate") == "unchecked":
+            values["redis_url"] = unchecked(values["redis_url"])
         return cls(**values)
 
 
@@ -190,3 +198,11 @@ def sqlalchemy_url(url: str) -> str:
     if separator and scheme in ("postgres", "postgresql"):
         return f"postgresql+psycopg://{rest}"
     return url
+
+
+def unchecked(url: str) -> str:
+    """Return `url` taking any certificate, where it is one of TLS that says nothing else of it."""
+    parts = urlsplit(url)
+    if not parts.scheme.startswith("rediss") or "ssl_cert_reqs=" in parts.query:
+        return url
+    return urlunsplit(parts._replace(query=f"{parts.query}&ssl_cert_reqs=none".lstrip("&")))

@@ -17,12 +17,19 @@ class Shelf(Generic[Key, Value]):
         self._kept: OrderedDict[Key, Value] = OrderedDict()
         self._lock = threading.Lock()
 
+    def kept(self, key: Key) -> Value | None:
+        """Return the value of `key`, None where it is not kept."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
         """Return the value of `key`, which `make` returns where it is not kept; what `make` raises is raised."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+        kept = self.kept(key)
+        if kept is not None:
+            return kept
         # Not under the lock: it takes a while, and done twice it does no harm.
         value = make()
         with self._lock:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+import psycopg
 
 from app.models import findings, requests, responses, standings
 from app.rules import Finding, RuleSet
@@ -60,7 +60,7 @@ def judge(ruleset: RuleSet, items: Iterable[Any], autofix: str | None = None) ->
 
 
 def record(
-    connection: Connection, judged: Sequence[tuple[requests.Claimed, Judgement]]
+    connection: psycopg.Connection[Any], judged: Sequence[tuple[requests.Claimed, Judgement]]
 ) -> Sequence[standings.Standing]:
     """Return where these requests stand now that their verdicts are recorded, all of them by one statement.
 

@@ -3,6 +3,7 @@
 It knows Dramatiq and Redis and nothing else of this project. See README.md beside this file.
 """
 
+from broker.batches import Call
 from broker.cancel import Cancelled, CancelRunning
 from broker.client import connect
 from broker.limits import MessageTooLarge, QueueFull
@@ -13,6 +14,7 @@ from broker.streams import RedisStreamsBroker
 from broker.trace import TraceContext
 
 __all__ = [
+    "Call",
     "CancelRunning",
     "Cancelled",
     "Interrupted",

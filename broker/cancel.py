@@ -126,6 +126,7 @@ class CancelRunning(Middleware):
     """Raises `Cancelled` in the thread that runs a message which was cancelled. Without it, that runs to its end.
 
     As with Dramatiq's time limits, a thread notices between two steps of Python code and not inside a system call.
+    One message of a batch cannot be interrupted: it runs to its end as well.
     """
 
     def __init__(self) -> None:
@@ -136,7 +137,8 @@ class CancelRunning(Middleware):
         """The message can be interrupted from now on. Raises Dropped if it was cancelled in this moment."""
         if not isinstance(message, StreamMessage):
             return
-        self._running[message.entry_id] = _runner()
+        if not message.batched:
+            self._running[message.entry_id] = _runner()
         if message.cancelled:
             message.fail()
             raise Dropped("cancelled")

@@ -381,10 +381,10 @@ class StreamConsumer(Consumer):
         if not isinstance(message, StreamMessage):
             raise TypeError(f"{message!r} was not fetched by this broker")
         message.settled = True
-        if not self.holding.finish(message, settlement(message, letter)):
-            if not message.cancelled:
-                logger.warning("Message %s is not held any more: nothing done.", message.message_id)
-        elif not self.holding.attended:
+        finished = self.holding.finish(message, settlement(message, letter))
+        if not finished and not message.cancelled:
+            logger.warning("Message %s is not held any more: nothing done.", message.message_id)
+        if not message.followed and not self.holding.attended:
             self.turns.settle(self.holding)
 
     def _hand_back(self, messages: list[StreamMessage]) -> None:

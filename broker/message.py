@@ -41,6 +41,10 @@ class StreamMessage(MessageProxy):
     settled = False
     #: Whether it was cancelled while this process held it. It is not in Redis any more.
     cancelled = False
+    #: Whether it is run together with others.
+    batched = False
+    #: Whether others of its queue are settled by the same thread right after it: one script does for all.
+    followed = False
     reason = FAILED
 
     def __init__(

@@ -24,8 +24,8 @@ from dramatiq.middleware import Middleware, MiddlewareError, SkipMessage, TimeLi
 from dramatiq.middleware import Pipelines as DramatiqPipelines
 from dramatiq.middleware import Retries as DramatiqRetries
 
+from broker import batches, dead, delays, handoff, keys, scripts, unique
 from broker import client as clients
-from broker import dead, delays, handoff, keys, scripts, unique
 from broker.calls import call
 from broker.cancel import CancelRunning, Dropped, State, as_cancelled, withdraw
 from broker.codec import encode
@@ -102,7 +102,7 @@ class RedisStreamsBroker(Broker):
         self._keys: dict[str, keys.Keys] = {}
         self._registry = Registry(self.client, namespace)
         super().__init__(_default_middleware() if middleware is None else middleware)
-        self.actor_options |= unique.OPTIONS
+        self.actor_options |= unique.OPTIONS | {batches.OPTION}
         self.queues: set[str] = set()
         self._process = _Process(self)
         _renew_after_fork(self)
@@ -240,11 +240,12 @@ class RedisStreamsBroker(Broker):
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]  # theirs
         process = self._process
+        largest = max((batches.most(each) for each in self.actors.values() if each.queue_name == queue_name), default=0)
         consumer = StreamConsumer(
             self,
             process.holding(queue_name),
             process.turns,
-            prefetch=prefetch,
+            prefetch=max(prefetch, largest),
             timeout_ms=timeout,
             lease_ms=self.lease_ms,
             unknown_actor_ms=self.unknown_actor_ms,
@@ -329,7 +330,7 @@ class RedisStreamsBroker(Broker):
             self._start(args[0])
         elif signal == "worker_boot":
             # It has no threads yet.
-            args[0].work_queue = handoff.in_place_of(args[0].work_queue)
+            args[0].work_queue = handoff.in_place_of(args[0].work_queue, self._line)
         for hook in self._hooks.before(self.middleware, signal):
             try:
                 hook(self, *args, **kwargs)
@@ -342,11 +343,17 @@ class RedisStreamsBroker(Broker):
         """All middleware that has something to do after `signal` has done it, in reverse order."""
         if signal == "consumer_thread_boot":
             args[0].delay_queue = handoff.in_place_of(args[0].delay_queue)
+        elif signal == "worker_thread_boot":
+            args[0].process_message = batches.Runner(self, args[0]).process_message
         for hook in self._hooks.after(self.middleware, signal):
             try:
                 hook(self, *args, **kwargs)
             except Exception:
                 self.logger.critical("Unexpected failure in %r.", hook, exc_info=True)
+
+    def _line(self, item: Any) -> str | None:
+        message = item.message
+        return batches.line(self.actors.get(message.actor_name), message)
 
     def _start(self, message: StreamMessage) -> None:
         """The message is about to run. Raises Dropped if it was cancelled, Poisoned if it ran too often without ending.

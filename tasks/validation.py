@@ -7,35 +7,31 @@ committed.
 
 import time
 from collections.abc import Mapping, Sequence
-from contextvars import Context, copy_context
+from contextvars import Context
 from dataclasses import dataclass
-from functools import partial
 from uuid import UUID
 
 import dramatiq
-import redis
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from app import messages, spans, validation
 from app.errors import DatabaseAway
-from app.groups import Groups
 from app.models import requests
 from app.models.requests import Claimed, State
 from app.platform import Platform
 from app.rules import RuleSet
 from app.spans import span
 from app.validation import Judgement, judge
-from broker import Reschedule
+from broker import Call, Reschedule
 from tasks.outages import patient
 
 log = structlog.get_logger(__name__)
 
 #: When to look again at a request that another worker holds.
 HELD_MS = 500
-#: How long a group waits to be as large as the one before: its threads are then still fetching their next message.
-PATIENCE_S = 0.004
+#: How many requests are validated together at most.
+MOST = 64
 #: Judging goes on for so long in one transaction. What is left then gets another one: the first has its rows locked.
 LONGEST_S = 1.0
 
@@ -50,12 +46,6 @@ class Errand:
 
 def declare(platform: Platform) -> None:
     """Make the actor known to the platform's broker."""
-    groups: Groups[Errand, None] = Groups(
-        "validation",
-        partial(validate_all, platform),
-        shared=(DatabaseAway, redis.RedisError),
-        patience_s=PATIENCE_S,
-    )
 
     @dramatiq.actor(
         broker=platform.broker,
@@ -63,10 +53,11 @@ def declare(platform: Platform) -> None:
         queue_name=messages.VALIDATION_REQUESTS,
         max_retries=platform.settings.validation_retries,
         min_backoff=platform.settings.validation_backoff_ms,
+        batch=MOST,
     )
-    def validate(request_id: str) -> None:
+    def validate(calls: Sequence[Call]) -> Sequence[Exception | None]:
         with patient():
-            groups.do(Errand(UUID(request_id), copy_context()))
+            return validate_all(platform, [Errand(UUID(*call.args), call.context) for call in calls])
 
 
 def validate_all(platform: Platform, errands: Sequence[Errand]) -> Sequence[Exception | None]:
@@ -90,19 +81,19 @@ def validate_all(platform: Platform, errands: Sequence[Errand]) -> Sequence[Exce
     return [came[errand.request_id] for errand in errands]
 
 
-def validate_some(platform: Platform, todo: Mapping[UUID, Context]) -> Mapping[UUID, Exception | None]:
+def validate_some(platform: Platform, todo: Mapping[UUID, Context]) -> dict[UUID, Exception | None]:
     """Have as many of these requests ended as may share a transaction; return what came of them."""
     came: dict[UUID, Exception | None] = {}
     told: dict[UUID, bytes] = {}
-    with platform.database.begin() as connection, Session(connection) as session:
+    with platform.database.begin() as connection:
         claimed = requests.claim(connection, todo)
         judged: list[tuple[Claimed, Judgement]] = []
         until = time.monotonic() + LONGEST_S
         for request in claimed:
             try:
-                ruleset = platform.rulebook.get(session, request.ruleset)
+                ruleset = ruleset_of(platform, request.ruleset)
                 judged.append((request, todo[request.id].run(judgement, ruleset, request)))
-            except SQLAlchemyError:
+            except (SQLAlchemyError, DatabaseAway):
                 raise
             except Exception as error:  # It fails alone.
                 came[request.id] = error
@@ -112,21 +103,38 @@ def validate_some(platform: Platform, todo: Mapping[UUID, Context]) -> Mapping[U
             with spans.shared([todo[request.id] for request, _ in judged], "record"):
                 standings = validation.record(connection, judged)
             told = {standing.id: standing.encode() for standing in standings}
-        others = todo.keys() - {request.id for request in claimed}
-        states = requests.states(connection, others) if others else {}
-    for request, made in judged:
-        came[request.id] = None
-        todo[request.id].run(say, request, made)
-    for request_id in others:
-        state = states.get(request_id)
-        came[request_id] = Reschedule(HELD_MS) if state is State.PENDING else None
-        if state is None:
-            todo[request_id].run(log.warning, "validation.unknown", validation=str(request_id))
-        elif state is not State.PENDING:
-            told[request_id] = b""
-    if told:
-        platform.notices.tell(told)
-    return came
+    try:
+        if told:
+            platform.notices.tell(told)
+    finally:
+        for request, made in judged:
+            came[request.id] = None
+            todo[request.id].run(say, request, made)
+    others = todo.keys() - {request.id for request in claimed}
+    return came | look_after(platform, {request_id: todo[request_id] for request_id in others}) if others else came
+
+
+def look_after(platform: Platform, others: Mapping[UUID, Context]) -> dict[UUID, Exception | None]:
+    """Have those told about that had ended before; return what came of these requests, which could not be claimed."""
+    with platform.database.connection() as connection:
+        states = requests.states(connection, others)
+    ended = {request_id: b"" for request_id, state in states.items() if state is not State.PENDING}
+    if ended:
+        platform.notices.tell(ended)
+    for request_id in others.keys() - states.keys():
+        others[request_id].run(log.warning, "validation.unknown", validation=str(request_id))
+    return {
+        request_id: Reschedule(HELD_MS) if states.get(request_id) is State.PENDING else None for request_id in others
+    }
+
+
+def ruleset_of(platform: Platform, ref: str) -> RuleSet:
+    """Return the rule set. Raises UnknownRuleSet, DatabaseAway."""
+    kept = platform.rulebook.kept(ref)
+    if kept is not None:
+        return kept
+    with platform.database.autocommit() as session:
+        return platform.rulebook.get(session, ref)
 
 
 def judgement(ruleset: RuleSet, request: Claimed) -> Judgement:

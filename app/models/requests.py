@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import CheckConstraint, Connection, DateTime, Index, Text, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -117,9 +118,9 @@ WHERE id = ANY(%(wanted)s::uuid[]) AND state = 'pending' ORDER BY id FOR UPDATE 
 """
 
 
-def claim(connection: Connection, request_ids: Iterable[UUID]) -> Sequence[Claimed]:
+def claim(connection: psycopg.Connection[Any], request_ids: Iterable[UUID]) -> Sequence[Claimed]:
     """Return those that are pending and that nobody holds, their rows locked until the transaction ends."""
-    rows = connection.exec_driver_sql(CLAIM, {"wanted": array(request_ids)}).all()
+    rows = connection.execute(CLAIM, {"wanted": array(request_ids)}, prepare=True, binary=True).fetchall()
     return [Claimed(*row) for row in rows]
 
 

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Connection, DateTime, Float, Integer, Text, text
+import psycopg
+from sqlalchemy import CheckConstraint, DateTime, Float, Integer, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -85,17 +86,21 @@ SELECT id, finished_at FROM ended
 """
 
 
-def record(connection: Connection, verdicts: Sequence[New], found: Iterable[findings.New]) -> dict[UUID, datetime]:
+def record(
+    connection: psycopg.Connection[Any], verdicts: Sequence[New], found: Iterable[findings.New]
+) -> dict[UUID, datetime]:
     """Return which of these requests went from pending to done with their verdict and findings, and when.
 
     Of one that had ended already nothing is recorded.
     """
-    ended = connection.exec_driver_sql(
+    ended = connection.execute(
         RECORD,
         {
             "ids": array(verdict.request_id for verdict in verdicts),
             "responses": json.text(verdicts),
             "findings": json.text(list(found)),
         },
+        prepare=True,
+        binary=True,
     )
-    return {row[0]: row[1] for row in ended.all()}
+    return dict(ended.fetchall())

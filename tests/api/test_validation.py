@@ -17,7 +17,7 @@ from app.models.base import new_id
 from app.platform import Platform
 from app.validation import judge, record
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer, problem, submit, told
-from tests.factories import issue_token
+from tests.factories import bare, issue_token
 from tests.processes import wait_for
 
 BAD_RATE = {**GOOD_RATE, "rate": "-1"}
@@ -35,9 +35,9 @@ def platform(app: Flask) -> Platform:
 def finish(platform: Platform, request_id: str) -> None:
     """Do what a worker does."""
     with platform.database.transaction() as session:
-        (request,) = requests.claim(session.connection(), [UUID(request_id)])
+        (request,) = requests.claim(bare(session), [UUID(request_id)])
         judgement = judge(platform.rulebook.get(session, request.ruleset), request.items)
-        (standing,) = record(session.connection(), [(request, judgement)])
+        (standing,) = record(bare(session), [(request, judgement)])
     platform.notices.tell({standing.id: standing.encode()})
 
 

@@ -102,3 +102,39 @@ def test_tasks_of_a_worker_run_side_by_side(
 
     together.wait(30)
     assert isinstance(worker.work_queue, Handoff)
+
+
+def lined() -> Handoff:
+    """Return a queue in which even numbers stand in one line."""
+    return Handoff(lambda item: None if item % 2 else "even")
+
+
+def test_what_comes_for_a_line_is_set_aside_while_a_thread_is_at_it() -> None:
+    queue = lined()
+    for item in (2, 6, 3):
+        queue.put(item)
+
+    assert queue.get() == 2
+    queue.put(4)
+
+    assert queue.get() == 3
+    with pytest.raises(Empty):
+        queue.get(timeout=0)
+    assert queue.company("even", 1) == [4]
+    queue.release("even")
+    assert queue.get() == 6
+    assert queue.unfinished_tasks == 4
+
+
+def test_whoever_empties_the_queue_gets_what_is_set_aside_as_well() -> None:
+    queue = lined()
+    for item in (2, 4, 5):
+        queue.put(item)
+    queue.get()
+
+    assert sorted([queue.get_nowait(), queue.get_nowait()]) == [4, 5]
+    with pytest.raises(Empty):
+        queue.get_nowait()
+    queue.release("even")
+    with pytest.raises(Empty):
+        queue.get(timeout=0)

@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.validation import judge
 from broker import Reschedule
 from tasks.validation import Errand, validate_all
+from tests.factories import bare
 from tests.processes import wait_for
 
 GOOD = {"date": "2026-11-20", "base": "EUR", "quote": "USD", "rate": "1.0842"}
@@ -109,7 +110,7 @@ def test_a_request_that_another_worker_holds_is_offered_again(platform: Platform
     request_id, free = accept(platform, GOOD), accept(platform, GOOD)
 
     with database.transaction() as session:
-        requests.claim(session.connection(), [request_id])
+        requests.claim(bare(session), [request_id])
         came = validate(platform, request_id, free)
 
     assert [type(each) for each in came] == [Reschedule, NoneType]

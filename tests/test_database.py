@@ -1,0 +1,85 @@
+"""Bare connections: kept between transactions, replaced when Postgres has ended them, let go after a failure."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from app.database import Database
+from app.errors import DatabaseAway
+from app.settings import Settings
+
+
+def backend(database: Database) -> int:
+    """Return which process of Postgres serves the next bare transaction."""
+    with database.begin() as connection:
+        return connection.info.backend_pid
+
+
+def end(database: Database, pid: int) -> None:
+    """Have Postgres end a connection, and return when it has."""
+    with database.transaction() as session:
+        assert session.scalar(text("SELECT pg_terminate_backend(:pid, 20000)"), {"pid": pid})
+
+
+def clients(database: Database) -> list[str]:
+    """Return the names of the clients that there are."""
+    with database.transaction() as session:
+        return list(session.scalars(text("SELECT name FROM clients")))
+
+
+def test_a_connection_is_kept_for_the_next_transaction(database: Database) -> None:
+    assert backend(database) == backend(database)
+
+
+def test_what_is_done_is_committed(database: Database) -> None:
+    with database.begin() as connection:
+        connection.execute("INSERT INTO clients (id, name) VALUES (uuidv7(), 'kept')")
+
+    assert clients(database) == ["kept"]
+
+
+def test_what_is_done_in_a_block_that_raises_is_not(database: Database) -> None:
+    def lose() -> None:
+        with database.begin() as connection:
+            connection.execute("INSERT INTO clients (id, name) VALUES (uuidv7(), 'lost')")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        lose()
+
+    assert clients(database) == []
+    assert backend(database)
+
+
+def test_a_connection_that_postgres_ended_meanwhile_is_replaced(database: Database) -> None:
+    first = backend(database)
+
+    end(database, first)
+
+    assert backend(database) not in (0, first)
+
+
+def test_a_connection_that_postgres_ends_in_a_transaction_says_that_it_is_away(database: Database) -> None:
+    def meet_the_end() -> None:
+        with database.begin() as connection:
+            end(database, connection.info.backend_pid)
+            connection.execute("SELECT 1")
+
+    with pytest.raises(DatabaseAway):
+        meet_the_end()
+
+    assert backend(database)
+
+
+@pytest.mark.parametrize(("prepare", "number"), [("on", 1), ("off", 0)])
+def test_statements_are_prepared_where_that_is_wanted(settings: Settings, prepare: str, number: int) -> None:
+    database = Database.from_settings(replace(settings, database_prepare=prepare), name="test")  # type: ignore[arg-type]
+
+    with database.begin() as connection:
+        connection.execute("SELECT %s::integer", [1], prepare=True)
+        connection.execute("SELECT %s::integer", [2])
+        prepared = connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
+
+    database.close()
+    assert prepared == (number,)
