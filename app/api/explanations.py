@@ -71,6 +71,11 @@ EXPLANATIONS = {
         "The rule set has no draft: there was none, or it has been published or discarded.",
         "Begin one with `PUT`; the newest version of the rule set is a good start.",
     ),
+    "dry_run_too_slow": Explanation(
+        "The rules did not get through all the items in the few seconds that a dry run may take. Part of them has no "
+        "verdict.",
+        "Send fewer items at a time, or leave `dry_run` out: then a worker judges them, however long it takes.",
+    ),
     "expectation_failed": Explanation(
         "The request has an `Expect` header with something other than `100-continue`.", "Leave the header out."
     ),

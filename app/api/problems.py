@@ -67,6 +67,7 @@ KINDS: dict[type[errors.AppError], Kind] = {
     errors.IdempotencyKeyReused: Kind(422, "The Idempotency-Key is taken"),
     errors.IdempotencyKeyBusy: Kind(409, "The same request is being worked on", AWAY),
     errors.InvalidRequest: Kind(422, "The request is not of the right shape"),
+    errors.DryRunTooSlow: Kind(422, "The dry run takes too long", pointer="/items"),
     errors.UnknownRuleSet: Kind(422, "There is no such rule set", pointer="/ruleset"),
     errors.RuleSetChanged: Kind(409, "The rule set is published with another content"),
     errors.RuleSetNotFound: Kind(404, "There is no such rule set"),
