@@ -8,6 +8,7 @@ from flask import Flask
 
 from app.factory import create_app
 from app.settings import Settings
+from app.telemetry import logs
 
 
 @contextmanager
@@ -23,11 +24,14 @@ def application(settings: Settings) -> Iterator[Flask]:
 
 @contextmanager
 def logging_kept() -> Iterator[None]:
-    """Put the handlers and the level of the root logger back as they were."""
+    """Put the root logger's handlers and level back as they were, and how our own lines are made."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    steps, formatter = list(logs.STEPS), logs.STDERR.formatter
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        logs.STEPS[:] = steps
+        logs.STDERR.setFormatter(formatter)

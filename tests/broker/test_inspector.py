@@ -126,7 +126,7 @@ def test_what_was_handed_back_waits(
 ) -> None:
     broker.declare_queue("default")
     broker.enqueue(message("work"))
-    broker.actors["work"] = object()  # type: ignore[assignment]  # nobody runs it
+    dramatiq.actor(broker=broker, actor_name="work")(lambda: None)  # Nobody runs it.
     consumer = broker.consume("default", prefetch=1, timeout=100)
     fetched = next(iter(consumer))
     assert fetched is not None
