@@ -241,6 +241,12 @@ class TooManyWaiters(AppError):
     retryable = True
 
 
+class DryRunTooSlow(AppError):
+    """The rules take too long over the items to be waited for; `params["judged"]` is how many they got through."""
+
+    code = "dry_run_too_slow"
+
+
 class BadRequest(AppError):
     """The body cannot be taken as it is: not JSON, too deep, or with text that Postgres cannot store."""
 

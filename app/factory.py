@@ -14,6 +14,7 @@ from app.api.desk import Desk
 from app.api.docs import docs
 from app.api.drafts import drafts
 from app.api.events import events
+from app.api.explanations import explanations
 from app.api.fast_path import FastPath
 from app.api.health import health
 from app.api.history import history
@@ -30,6 +31,7 @@ from app.auth.callers import Callers
 from app.auth.jwts import Verifier
 from app.auth.keys import SigningKeys
 from app.auth.oauth import TokenEndpoint
+from app.auth.strangers import Strangers
 from app.database import Database
 from app.platform import Platform
 from app.settings import Settings
@@ -112,7 +114,7 @@ def authorize(app: Flask, settings: Settings, database: Database) -> Callers:
         audience=settings.jwt_audience,
         per_minute=settings.token_requests_per_minute,
     )
-    callers = Callers(database, Verifier.of(settings, keys))
+    callers = Callers(database, Verifier.of(settings, keys), Strangers(settings.refused_tokens_per_s))
     guard.install(app, callers)
     return callers
 
@@ -123,6 +125,6 @@ def routes(app: Flask) -> None:
     openapi.describe_access(api)
     asked = (validation, events, history)
     written = (reference, rulesets, drafts, trials, comparisons, audit)
-    for blueprint in (*asked, *written, tokens, oauth, health, description, docs):
+    for blueprint in (*asked, *written, tokens, oauth, health, description, docs, explanations):
         api.register_blueprint(blueprint)
     guard.verify(app)

@@ -4,6 +4,8 @@ Requests that come at the same time are committed by one statement and sent by o
 """
 
 from collections.abc import Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +14,7 @@ import structlog
 from dramatiq import BrokerConnectionError, Message
 from sqlalchemy import Connection
 
-from app import messages
+from app import messages, spans
 from app.database import Database
 from app.errors import DatabaseAway, RequestNotFound
 from app.groups import Groups
@@ -20,13 +22,20 @@ from app.models import idempotency, requests, standings
 from app.models.standings import Standing
 from app.outbox import Outbox
 from app.rulebook import Rulebook
-from app.spans import origin, span
 from broker import Interrupted, RedisStreamsBroker
 
 log = structlog.get_logger(__name__)
 
 #: How long requests wait to be committed by as many as the group before.
 PATIENCE_S = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request that is to be accepted, and what is current where it came in."""
+
+    row: requests.New
+    context: Context
 
 
 class Intake:
@@ -37,10 +46,9 @@ class Intake:
         self._broker = broker
         self._outbox = outbox
         self._rulebook = rulebook
-        self._commits: Groups[requests.New, datetime] = Groups(
-            "intake", self._commit, shared=(DatabaseAway,), patience_s=PATIENCE_S
+        self._entries: Groups[Entry, datetime] = Groups(
+            "intake", self._accept, shared=(DatabaseAway,), patience_s=PATIENCE_S
         )
-        self._sends: Groups[Message[Any], None] = Groups("sends", self._enqueue, shared=(BrokerConnectionError,))
 
     def accept(
         self,
@@ -60,10 +68,7 @@ class Intake:
         """
         ref = self._rulebook.named(self._database, ruleset)
         row = requests.New(request_id, client_id, source, ref, items, autofix)
-        with span("commit"):
-            created_at = self._commits.do(row)
-        self.send(request_id)
-        return pending(row, created_at)
+        return pending(row, self._entries.do(Entry(row, copy_context())))
 
     def accept_once(
         self,
@@ -84,42 +89,53 @@ class Intake:
             IdempotencyKeyBusy, IdempotencyKeyReused: nothing was stored.
             RequestNotFound: the one that came first is not in the ledger any more.
         """
-        with span("commit"), self._database.transaction() as session:
+        with spans.span("commit"), self._database.transaction() as session:
             made_id = idempotency.claim(session, key, request_id)
             if made_id != request_id:
                 return _first(session.connection(), made_id, client_id)
             ref = self._rulebook.resolve(session, ruleset)
             row = requests.New(request_id, client_id, source, ref, items, autofix)
             created_at = requests.add(session.connection(), [row])[request_id]
-        self.send(request_id)
+        self._send([Entry(row, copy_context())])
         return pending(row, created_at)
 
-    def send(self, request_id: UUID) -> None:
-        """Send the request's message; when Redis is away the row waits for `app.rescue`."""
+    def _accept(self, group: Sequence[Entry]) -> Sequence[datetime]:
+        with spans.shared([entry.context for entry in group], "commit"), self._database.connection() as connection:
+            made = requests.add(connection, [entry.row for entry in group])
+        self._send(group)
+        return [made[entry.row.id] for entry in group]
+
+    def _send(self, group: Sequence[Entry]) -> None:
+        """Have the messages of committed requests on their way. Those that are not wait for `app.rescue`."""
         epoch = self._outbox.epoch
-        try:
-            with span("send"):
-                self._sends.do(messages.validate(request_id, **origin()))
-        except BrokerConnectionError as error:
-            log.warning("intake.not_sent", validation=str(request_id), error=str(error))
-            return
-        self._outbox.sent(request_id, epoch)
+        with spans.shared([entry.context for entry in group], "send"):
+            outcomes = self._enqueue([entry.context.run(message, entry.row.id) for entry in group])
+        for entry, error in zip(group, outcomes, strict=True):
+            if error is None:
+                self._outbox.sent(entry.row.id, epoch)
+            else:
+                entry.context.run(log.warning, "intake.not_sent", validation=str(entry.row.id), error=str(error))
 
-    def _commit(self, rows: Sequence[requests.New]) -> Sequence[datetime]:
-        with self._database.connection() as connection:
-            made = requests.add(connection, rows)
-        return [made[row.id] for row in rows]
-
-    def _enqueue(self, group: Sequence[Message[Any]]) -> Sequence[BrokerConnectionError | None]:
-        if len(group) == 1:  # One command is less than the script that places many.
-            self._broker.enqueue(group[0])
-            return [None]
+    def _enqueue(self, group: Sequence[Message[Any]]) -> Sequence[Exception | None]:
+        """Send the messages; return for each what kept it from being sent. Raises nothing: they stand for promises."""
         try:
-            self._broker.enqueue_many(group)
+            if len(group) == 1:  # One command is less than the script that places many.
+                self._broker.enqueue(group[0])
+            else:
+                self._broker.enqueue_many(group)
         except Interrupted as error:
             sent = {message.message_id for message in error.sent}
             return [None if message.message_id in sent else error for message in group]
+        except Exception as error:
+            if not isinstance(error, BrokerConnectionError):
+                log.exception("intake.send_failed")
+            return [error] * len(group)
         return [None] * len(group)
+
+
+def message(request_id: UUID) -> Message[None]:
+    """Return the message that has the request validated, as sent from here."""
+    return messages.validate(request_id, **spans.origin())
 
 
 def pending(row: requests.New, created_at: datetime) -> Standing:

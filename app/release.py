@@ -26,7 +26,7 @@ def run(settings: Settings, database: Database) -> list[str]:
     """Bring the database up to what this code needs; return one line for each thing that was done."""
     before = revision(database)
     command.upgrade(alembic_config(settings), "head")
-    done = [f"database {before or 'empty'} -> {revision(database)}"]
+    done = [migrated(before, revision(database))]
     with database.transaction() as session:
         today, ahead = datetime.now(UTC).date(), settings.partition_months_ahead
         made = months.make_ahead(session.connection(), today=today, months=ahead)
@@ -34,6 +34,11 @@ def run(settings: Settings, database: Database) -> list[str]:
         for definition in builtin.definitions():
             done += publish(session, definition)
     return done
+
+
+def migrated(before: str | None, after: str | None) -> str:
+    """Return the line that says what the migrations did."""
+    return f"database at {after}" if before == after else f"database migrated from {before or 'nothing'} to {after}"
 
 
 def publish(session: Session, definition: Mapping[str, Any]) -> list[str]:

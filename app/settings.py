@@ -11,10 +11,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
+from urllib.parse import urlsplit, urlunsplit
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Switch = Literal["on", "off"]
+Certificate = Literal["checked", "unchecked"]
 
 #: Variables that a platform sets under its own names; everything else is `RATE_` + the field's name.
 PLATFORM_NAMES = {
@@ -38,6 +40,8 @@ class Settings:
     database_url: str = field(repr=False)
     #: Redis 7.0 or newer (6.2 for the embedded default); `rediss://` for TLS.
     redis_url: str = field(repr=False)
+    #: Whether a `rediss://` server must show a known certificate. Heroku signs its own, and sets the URL itself.
+    redis_certificate: Certificate = "checked"
     #: Prefix of every Redis key, for a Redis that is shared with others.
     redis_namespace: str = ""
 
@@ -68,6 +72,8 @@ class Settings:
     #: one more. And how many all clients together: what one client may is better far below. 0: any number.
     client_requests_per_s: int = 2_000
     process_requests_per_s: int = 5_000
+    #: How many tokens that are no good an address may show to one process in a second, on average. 0: any number.
+    refused_tokens_per_s: int = 100
     #: Whether answers tell in `RateLimit` and `RateLimit-Policy` what is left (a draft of the IETF).
     rate_limit_headers: Switch = "on"
     #: How many requests may wait for an answer at a time, of one client and of all, in one process. The process takes
@@ -142,6 +148,8 @@ class Settings:
         if faults:
             raise SettingsError("\n".join(faults))
         values["database_url"] = sqlalchemy_url(values["database_url"])
+        if values.get("redis_certificate") == "unchecked":
+            values["redis_url"] = unchecked(values["redis_url"])
         return cls(**values)
 
 
@@ -191,3 +199,11 @@ def sqlalchemy_url(url: str) -> str:
     if separator and scheme in ("postgres", "postgresql"):
         return f"postgresql+psycopg://{rest}"
     return url
+
+
+def unchecked(url: str) -> str:
+    """Return `url` taking any certificate, where it is one of TLS that says nothing else of it."""
+    parts = urlsplit(url)
+    if not parts.scheme.startswith("rediss") or "ssl_cert_reqs=" in parts.query:
+        return url
+    return urlunsplit(parts._replace(query=f"{parts.query}&ssl_cert_reqs=none".lstrip("&")))

@@ -1,7 +1,7 @@
 """Validation: the verdicts on requests, each worked out by its rule set, recorded many at a time in one transaction."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -33,7 +33,7 @@ class Judgement:
         return sorted({item for item, finding in self.findings if finding.severity == "error"})
 
 
-def judge(ruleset: RuleSet, items: Sequence[Any], autofix: str | None = None) -> Judgement:
+def judge(ruleset: RuleSet, items: Iterable[Any], autofix: str | None = None) -> Judgement:
     """Return the judgement of `ruleset` on `items`; nothing is stored.
 
     With `autofix`, items are judged as its normalisers leave them, and every fix is a finding before the others.
@@ -41,6 +41,7 @@ def judge(ruleset: RuleSet, items: Sequence[Any], autofix: str | None = None) ->
     started = time.perf_counter()
     found: list[tuple[int, Finding]] = []
     fixed: dict[int, Any] = {}
+    position = -1
     for position, item in enumerate(items):
         judged = item
         if autofix:
@@ -50,7 +51,7 @@ def judge(ruleset: RuleSet, items: Sequence[Any], autofix: str | None = None) ->
                 found += ((position, fix) for fix in fixes)
         found += ((position, finding) for finding in ruleset.check(judged))
     return Judgement(
-        item_count=len(items),
+        item_count=position + 1,
         findings=tuple(found),
         duration_ms=round((time.perf_counter() - started) * 1000, 3),
         tables=ruleset.tables,
@@ -65,34 +66,46 @@ def record(
 
     Of one that had ended already nothing is recorded, and it is left out.
     """
-    verdicts = [verdict(request.id, judgement) for request, judgement in judged]
+    outcomes = [outcome(judgement) for _, judgement in judged]
+    verdicts = [verdict(request.id, each) for (request, _), each in zip(judged, outcomes, strict=True)]
     found = chain.from_iterable(findings.rows(request.id, judgement.findings) for request, judgement in judged)
     ended = responses.record(connection, verdicts, found)
     return [
-        standing(request, each, judgement, finished_at)
-        for (request, judgement), each in zip(judged, verdicts, strict=True)
+        standing(request, each, finished_at)
+        for (request, _), each in zip(judged, outcomes, strict=True)
         if (finished_at := ended.get(request.id))
     ]
 
 
-def verdict(request_id: UUID, judgement: Judgement) -> responses.New:
-    """Return the row that the judgement on a request makes."""
+def outcome(judgement: Judgement) -> standings.Outcome:
+    """Return the verdict that the judgement comes to."""
     invalid = judgement.invalid_items
-    return responses.New(
-        request_id=request_id,
+    return standings.Outcome(
         verdict=responses.Verdict.INVALID if invalid else responses.Verdict.VALID,
         item_count=judgement.item_count,
         invalid_items=invalid,
-        finding_count=len(judgement.findings),
         duration_ms=judgement.duration_ms,
         tables=dict(judgement.tables),
         fixed={str(position): item for position, item in judgement.fixed.items()} or None,
+        found=judgement.findings,
     )
 
 
-def standing(
-    request: requests.Claimed, row: responses.New, judgement: Judgement, finished_at: datetime
-) -> standings.Standing:
+def verdict(request_id: UUID, outcome: standings.Outcome) -> responses.New:
+    """Return the row that the verdict on a request makes."""
+    return responses.New(
+        request_id=request_id,
+        verdict=responses.Verdict(outcome.verdict),
+        item_count=outcome.item_count,
+        invalid_items=outcome.invalid_items,
+        finding_count=len(outcome.found),
+        duration_ms=outcome.duration_ms,
+        tables=outcome.tables,
+        fixed=outcome.fixed,
+    )
+
+
+def standing(request: requests.Claimed, outcome: standings.Outcome, finished_at: datetime) -> standings.Standing:
     """Return where a request stands that has ended with this verdict, as it will be read."""
     return standings.Standing(
         id=request.id,
@@ -102,13 +115,5 @@ def standing(
         source=request.source,
         created_at=request.created_at,
         finished_at=finished_at,
-        outcome=standings.Outcome(
-            verdict=row.verdict,
-            item_count=row.item_count,
-            invalid_items=row.invalid_items,
-            duration_ms=row.duration_ms,
-            tables=row.tables,
-            fixed=row.fixed,
-            found=judgement.findings,
-        ),
+        outcome=outcome,
     )

@@ -30,7 +30,7 @@ class Outage:
             if self._began_at is not None:
                 return
             self._began_at = time.monotonic()
-        logger.error("Redis is away: %s. Trying again until it is back.", error)
+        logger.error("Redis is away: %s. Trying again until it is back.", str(error).rstrip("."))
 
     def over(self) -> None:
         """The outage has ended, if there was one. Costs nothing otherwise."""

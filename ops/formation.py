@@ -23,6 +23,7 @@ from honcho.printer import Message
 from honcho.process import Popen, Process
 
 from ops import leash
+from ops.venv import say
 
 #: A worker finishes what it has begun; honcho's own 5 s would cut that off.
 honcho.manager.KILL_WAIT = 25
@@ -79,6 +80,7 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
             self.log.quiet = True
             stopped = {name: each["returncode"] for name, each in self._processes.items() if "returncode" in each}
             self.fallen = next(iter(stopped.items()), None)
+            say(f"Stopping {', '.join(self.names)}")
         super().terminate()
 
     def _start(self) -> None:

@@ -15,12 +15,10 @@ import gevent
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from ops import sending
-
 #: Where the processes of one gunicorn add up their metrics; prometheus_client reads it.
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
-worker_class = "ops.unreadable.Worker"
+worker_class = "ops.serving.worker.Worker"
 #: Each long poll holds one.
 worker_connections = 10_000
 
@@ -61,7 +59,6 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """The platform's threads run in this worker, and long polls are answered as soon as it is told to stop."""
-    sending.install()
     platform = worker.wsgi.extensions["platform"]
     platform.start()
     stop = signal.getsignal(signal.SIGTERM)

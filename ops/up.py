@@ -7,17 +7,21 @@ one run leaves, its logs too, lies in one folder under .local/, and the next run
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
+import redis
 
+from app.settings import Settings
+from broker import connect
 from ops import formation, leash, run, sample_run, samples
 from ops.embedded import PostgresServer, RedisServer, Server, ServerFailed
 from ops.formation import Formation
@@ -70,14 +74,18 @@ def up(stack: ExitStack, *, once: bool, amount: int | None) -> int:
     folder = stack.enter_context(run.folder(ROOT / ".local"))
     port = stack.enter_context(run.port(wanted_port()))
     env = environment(port)
+    embedded = {}
     if not env.get("DATABASE_URL"):
-        env["DATABASE_URL"] = start(stack, PostgresServer(folder / "postgres"))
+        embedded["DATABASE_URL"] = start(stack, PostgresServer(folder / "postgres"))
     if not env.get("REDIS_URL"):
-        env["REDIS_URL"] = start(stack, RedisServer(folder / "redis"))
+        embedded["REDIS_URL"] = start(stack, RedisServer(folder / "redis"))
+    env |= embedded
     commands = formation.read(ROOT / "Procfile")
     release(commands.pop("release"), env)
+    ask_redis(env)
     sheet = few(samples.load(), amount)
-    return Visit(commands, env, sheet, logs=folder / "log", url=f"http://127.0.0.1:{port}", once=once).run()
+    url = f"http://127.0.0.1:{port}"
+    return Visit(commands, env, sheet, embedded=embedded, logs=folder / "log", url=url, once=once).run()
 
 
 def few(sheet: Sequence[Sample], amount: int | None) -> Sequence[Sample]:
@@ -122,6 +130,15 @@ def release(command: str, env: dict[str, str]) -> None:
         say(f"  {line}")
 
 
+def ask_redis(env: dict[str, str]) -> None:
+    """Redis has answered. Raises Failed: the platform would take the samples and be right to wait with its verdicts."""
+    try:
+        with closing(connect(Settings.from_env(env).redis_url)) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise Failed(f"No Redis answers at REDIS_URL: {error}") from error
+
+
 def development_token(env: dict[str, str]) -> str:
     """Return a new token with every scope that a developer needs."""
     flask = [sys.executable, "-m", "flask", "--app", "wsgi", "tokens", "create", "--json"]
@@ -136,7 +153,7 @@ def run_quietly(command: Sequence[str], env: dict[str, str]) -> str:
     prefix = leash.command(signal.SIGTERM)
     done = subprocess.run([*prefix, *command], env=env, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Failed(f"{' '.join(command)} failed:\n{done.stderr}{done.stdout}")
+        raise Failed(f"{shlex.join(command)} failed:\n{done.stderr}{done.stdout}")
     return done.stdout
 
 
@@ -154,12 +171,14 @@ class Visit:
         env: dict[str, str],
         sheet: Sequence[Sample],
         *,
+        embedded: dict[str, str],
         logs: Path,
         url: str,
         once: bool,
     ) -> None:
         self._env = env
         self._sheet = sheet
+        self._embedded = embedded
         self._url = url
         self._once = once
         # A thread of its own, because honcho's loop handles signals and so must have the main one.
@@ -216,7 +235,8 @@ class Visit:
 
     def _invite(self, token: str) -> None:
         body = json.dumps({"ruleset": "fx_rate", "item": FX_RATE})
-        say(f"Serving on {self._url} until Ctrl-C. A token for development, and what to do with it:")
+        say(f"Serving on {self._url} until Ctrl-C, with the API's documentation on {self._url}/api/docs")
+        say("A token for development, and what to do with it:")
         print(
             f"""
 export URL={self._url} TOKEN={token}
@@ -225,6 +245,10 @@ curl $URL/api/validation/validate -H "Authorization: Bearer $TOKEN" \\
 """,
             flush=True,
         )
+        # Only our own: those that were set are known already, and may be secret.
+        servers = "".join(f" {name}='{url}'" for name, url in self._embedded.items())
+        say("And the platform's own commands, such as flask --app wsgi tokens list:")
+        print(f"\nexport PATH={Path(sys.executable).parent}:$PATH{servers}\n", flush=True)
 
 
 if __name__ == "__main__":

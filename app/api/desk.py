@@ -8,16 +8,19 @@ from uuid import UUID
 
 import structlog
 
+from app import turns
 from app.api import answers, languages
 from app.api.reader import Reader, calmly
 from app.api.seats import Seating, Seats
 from app.api.waits import Wait
+from app.errors import DryRunTooSlow
 from app.models.base import new_id
 from app.models.idempotency import Key
 from app.models.standings import Standing
 from app.platform import Platform
 from app.spans import span
 from app.telemetry.metrics import Metrics
+from app.validation import judge, outcome
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +84,23 @@ class Desk:
         if answer is not None:
             return Told(answer, 200, {**wait.headers, **languages.headers(language)})
         return Told(read.seen, 202, {**answers.RETRY_AFTER, **wait.headers})
+
+    def dry_run(self, submission: Mapping[str, Any], items: Sequence[Any], *, language: str) -> Told:
+        """Tell what would become of the items, judged here and now: nothing is stored, sent or waited for.
+
+        Raises UnknownRuleSet, DatabaseAway; DryRunTooSlow when the time was up before the last item.
+        """
+        rulebook, database = self._platform.rulebook, self._platform.database
+        ref = rulebook.named(database, submission["ruleset"])
+        with database.autocommit() as session:
+            ruleset = rulebook.get(session, ref)
+        with span("judge", ruleset=ref, items=len(items)):
+            judgement = judge(ruleset, turns.in_turns(items, within_s=turns.TIME_S), submission.get("autofix"))
+        if judgement.item_count < len(items):
+            detail = f"The rules take longer than {turns.TIME_S:g} s over these items."
+            raise DryRunTooSlow(detail, judged=judgement.item_count)
+        told = answers.verdict(outcome(judgement), ruleset.messages, language)
+        return Told({"ruleset": ref, **told}, 200, languages.headers(language))
 
     def reader(self, request_id: UUID, *, client_id: UUID, language: str, waits: bool = False) -> Reader:
         """Return what looks for the answer to a request of this client."""

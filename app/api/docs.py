@@ -1,23 +1,19 @@
 """The description for people: `/api/docs`, one page made of what `/api/openapi.json` says.
 
-Made here, so that it works offline and without a script; its one style sheet is inside, named by its hash in the
-page's policy.
+Made here, so that it works offline and without a script.
 """
 
 import re
 import shlex
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
-import jinja2
-from flask import Response, request
-from markupsafe import Markup, escape
+from flask import Response
 
 from app import json
-from app.api import etags, openapi, problems
+from app.api import documents, openapi, problems
+from app.api.documents import Document
 from app.api.openapi import Blueprint
 from app.auth.guard import public
 
@@ -36,9 +32,6 @@ LIMITS = {
     "pattern": ("of the form", ""),
     "default": ("else", ""),
 }
-QUOTED = re.compile(r"`([^`]+)`")
-#: Where a path may be broken on a narrow page.
-JOINT = re.compile(r"(?<=.)/")
 #: The first call that anybody makes.
 FIRST = """curl "$URL/api/validation/validate" -H "Authorization: Bearer $TOKEN" -H "Prefer: wait=20" \\
   --json '{"ruleset": "fx_rate", "item": {"date": "2026-11-20", "base": "EUR", "quote": "BGN", "rate": "1.9558"}}'"""
@@ -49,36 +42,24 @@ FIRST = """curl "$URL/api/validation/validate" -H "Authorization: Bearer $TOKEN"
 @docs.response(200, content_type="text/html")
 def read() -> Response:
     """Read the description as a page."""
-    body, policy = page()
-    answer = etags.sealed(request, Response(body, mimetype="text/html"))
-    # On 304, too: its headers take the place of those that a browser has kept (RFC 9111 §3.2), and the policy that
-    # everything else has would take the page's style away.
-    answer.headers["Content-Security-Policy"] = policy
-    return answer
+    return documents.answer(page())
 
 
 @lru_cache(maxsize=1)
-def page() -> tuple[str, str]:
-    """Return the page and its Content-Security-Policy. It stays the same as long as the process lives."""
-    loader = jinja2.PackageLoader("app.api")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined)
-    environment.filters |= {"words": words, "breaks": breaks}
-    css, extension = (str(loader.get_source(environment, name)[0]) for name in ("docs.css", "extension.js"))
+def page() -> Document:
+    """Return the page. It stays the same as long as the process lives."""
     spec = openapi.spec()
-    body = environment.get_template("docs.html").render(
-        css=css,
-        extension=extension.rstrip(),
+    return documents.render(
+        "docs.html",
+        extension=documents.source("extension.js").rstrip(),
         first=FIRST,
         info=spec["info"],
         limits=LIMITS,
-        problems=dict(sorted(codes())),
+        problems=dict(sorted(problems.codes())),
         schemas=spec["components"]["schemas"],
         tags=[{**tag, "operations": list(operations(spec, tag["name"]))} for tag in spec["tags"]],
         titles={name: schema.get("title", name) for name, schema in spec["components"]["schemas"].items()},
     )
-    style = b64encode(sha256(css.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
-    return body, f"{policy}; frame-ancestors 'none'"
 
 
 def operations(spec: Mapping[str, Any], tag: str) -> Iterator[dict[str, Any]]:
@@ -145,22 +126,3 @@ def resolved(spec: Mapping[str, Any], answer: Mapping[str, Any]) -> Mapping[str,
         return answer
     named: Mapping[str, Any] = spec["components"]["responses"][answer["$ref"].rpartition("/")[2]]
     return named
-
-
-def codes() -> Iterator[tuple[str, tuple[int, str]]]:
-    """Yield every code of a problem with its status and title."""
-    for status, (code, title, _) in problems.STATUSES.items():
-        yield code, (status, title)
-    for error, kind in problems.KINDS.items():
-        yield error.code, (kind.status, kind.title)
-
-
-def words(text: object) -> Markup:
-    """Return a description as HTML: what stands between backticks is code."""
-    # `escape` leaves backticks as they are, and nothing else in the text has a meaning after it.
-    return Markup(QUOTED.sub(r"<code>\1</code>", str(escape(text or ""))))
-
-
-def breaks(path: str) -> Markup:
-    """Return a path as HTML that is broken between its parts where it has to be."""
-    return Markup(JOINT.sub("/<wbr>", str(escape(path))))

@@ -18,7 +18,7 @@ from flask import Flask, Response, current_app, g, request
 
 from app.api import detour
 from app.api.access_log import PROBES
-from app.api.budgets import WHOLE_S, Budget
+from app.budgets import WHOLE_S, Budget
 from app.errors import TooManyRequests
 from app.settings import Settings
 

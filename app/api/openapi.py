@@ -2,15 +2,17 @@
 
 import http
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import flask_smorest
 import marshmallow as ma
-from flask import Response, current_app
+from flask import Response, current_app, request
 from flask_smorest.utils import prepare_response
 from werkzeug.exceptions import HTTPException
 
-from app.api import bodies, problems
+from app import json
+from app.api import bodies, etags, problems
 from app.auth import guard
 from app.auth.guard import access, public
 from app.auth.scopes import Scope
@@ -21,6 +23,8 @@ INTRODUCTION = (
     "Bearer …` or `X-API-Key`. Every answer that is not a success is a problem (RFC 9457) with a stable `code`, and "
     "every answer has an `X-Request-Id`, which is in the logs, too. Bodies may come with `Content-Encoding: gzip`."
 )
+#: Seconds that anybody may keep the description without asking whether it still stands.
+KEPT_S = 300
 BEARER, API_KEY = "bearer", "api_key"
 
 
@@ -36,7 +40,9 @@ class Fault(ma.Schema):
 class Problem(ma.Schema):
     """Any answer that is not a success (RFC 9457)."""
 
-    type = ma.fields.String(required=True, metadata={"format": "uri-reference"})
+    type = ma.fields.String(
+        required=True, metadata={"format": "uri-reference", "description": "Leads to what it means, and what to do."}
+    )
     title = ma.fields.String(required=True)
     status = ma.fields.Integer(required=True)
     detail = ma.fields.String(required=True)
@@ -118,10 +124,20 @@ description = Blueprint("description", __name__, description="What this API can 
 
 @description.route("/api/openapi.json")
 @public("clients and tools read it before they have a token; it holds nothing of anybody")
-@description.response(200, content_type="application/json")
+@description.doc(parameters=[etags.IF_NONE_MATCH])
+@description.response(200, headers=etags.ETAG, content_type="application/json")
+@description.alt_response(304, description="Known already.", success=True)
 def openapi() -> Response:
-    """Read this description."""
-    return bodies.write(spec())
+    """Read this description. It stays the same until the next release, and may be kept for some minutes."""
+    answer = etags.sealed(request, Response(text(), mimetype="application/json"))
+    answer.headers["Cache-Control"] = f"public, max-age={KEPT_S}"
+    return answer
+
+
+@lru_cache(maxsize=1)
+def text() -> bytes:
+    """Return the description as it is sent. It stays the same as long as the process lives."""
+    return json.dumps(spec())
 
 
 def spec() -> dict[str, Any]:

@@ -5,7 +5,7 @@ A problem has `type`, `title`, `status`, `detail`, `code` (stable, for programs)
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,7 @@ KINDS: dict[type[errors.AppError], Kind] = {
     errors.IdempotencyKeyReused: Kind(422, "The Idempotency-Key is taken"),
     errors.IdempotencyKeyBusy: Kind(409, "The same request is being worked on", AWAY),
     errors.InvalidRequest: Kind(422, "The request is not of the right shape"),
+    errors.DryRunTooSlow: Kind(422, "The dry run takes too long", pointer="/items"),
     errors.UnknownRuleSet: Kind(422, "There is no such rule set", pointer="/ruleset"),
     errors.RuleSetChanged: Kind(409, "The rule set is published with another content"),
     errors.RuleSetNotFound: Kind(404, "There is no such rule set"),
@@ -92,8 +93,12 @@ STATUSES: dict[int, tuple[str, str, str | None]] = {
     404: ("not_found", "There is nothing here", "No resource has this path."),
     405: ("method_not_allowed", "The method is not allowed here", None),
     413: ("body_too_large", "The body is too large", "The body is larger than this service takes."),
+    414: ("request_uri_too_long", "The URL is too long", None),
     415: ("unsupported_media_type", "The body is not of a type that can be read", None),
+    417: ("expectation_failed", "What the request expects cannot be done", None),
+    431: ("request_header_fields_too_large", "The headers are too large", None),
     500: ("internal_error", "Something went wrong here", "It has been written down; the request id finds it again."),
+    501: ("not_implemented", "The body comes in a way that cannot be read", None),
 }
 
 
@@ -130,6 +135,14 @@ def from_http(error: HTTPException) -> Response:
     return answer(status, code, title, detail or error.description or title, headers=headers)
 
 
+def codes() -> Iterator[tuple[str, tuple[int, str]]]:
+    """Yield every code that a problem can have, with its status and title."""
+    for status, (code, title, _) in STATUSES.items():
+        yield code, (status, title)
+    for error, kind in KINDS.items():
+        yield error.code, (kind.status, kind.title)
+
+
 def fault(pointer: str, code: str, detail: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return one entry of `errors`. `pointer` leads into the body (RFC 6901); "" means the whole of it."""
     return {"pointer": pointer, "code": code, "detail": detail, "params": dict(params or {})}
@@ -160,5 +173,8 @@ def answer(
 
 
 def type_of(code: str) -> str:
-    """Return the problem's type, a URI reference that stays the same as long as the code does."""
+    """Return the problem's type, a URI reference that stays the same as long as the code does.
+
+    It leads to a page about the problem (app/api/explanations.py).
+    """
     return f"/problems/{code}"

@@ -153,19 +153,41 @@ class ItemAnswer(ma.Schema):
     fixed = ma.fields.Raw(metadata={"description": "The item as it was judged, where autofix corrected it."})
 
 
-class Answer(RequestState):
-    """A request that has ended. The last eight are there when its state is done."""
+def verdict(*, always: bool) -> dict[str, ma.fields.Field[Any]]:
+    """Return the fields that are a verdict, for an answer that has one `always`, or only once it is there."""
+    return {
+        "verdict": ma.fields.String(required=always, validate=validate.OneOf([verdict.value for verdict in Verdict])),
+        "next_action": ma.fields.String(
+            required=always, validate=validate.OneOf([action.value for action in NextAction]), metadata=NEXT_ACTION
+        ),
+        "item_count": ma.fields.Integer(required=always),
+        "invalid_count": ma.fields.Integer(required=always),
+        "duration_ms": ma.fields.Float(required=always, metadata={"description": "Time the rules took."}),
+        "tables": ma.fields.Dict(
+            required=always,
+            keys=ma.fields.String(),
+            values=ma.fields.Integer(),
+            metadata={"description": "Versions of the reference tables that judged."},
+        ),
+        "items": ma.fields.List(ma.fields.Nested(ItemAnswer), required=always),
+    }
 
-    verdict = ma.fields.String(validate=validate.OneOf([verdict.value for verdict in Verdict]))
-    next_action = ma.fields.String(
-        validate=validate.OneOf([action.value for action in NextAction]), metadata=NEXT_ACTION
-    )
-    item_count = ma.fields.Integer()
-    invalid_count = ma.fields.Integer()
-    duration_ms = ma.fields.Float(metadata={"description": "Time the rules took."})
-    tables = ma.fields.Dict(
-        keys=ma.fields.String(),
-        values=ma.fields.Integer(),
-        metadata={"description": "Versions of the reference tables that judged."},
-    )
-    items = ma.fields.List(ma.fields.Nested(ItemAnswer))
+
+class Answer(RequestState):
+    """A request that has ended. The last seven are there when its state is done."""
+
+    class Meta:
+        """The fields that a dry run has as well."""
+
+        include: ClassVar = verdict(always=False)
+
+
+class DryAnswer(ma.Schema):
+    """The verdict on items of which nothing is stored: as in an answer, without what belongs to a request."""
+
+    class Meta:
+        """The fields that an answer has as well."""
+
+        include: ClassVar = verdict(always=True)
+
+    ruleset = ma.fields.String(required=True, metadata={"description": "With the version that judged."})

@@ -13,7 +13,7 @@ import structlog
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from app.api import bodies, pages
+from app.api import answers, bodies, idempotency, pages
 from app.api.current import caller, platform
 from app.api.openapi import Blueprint
 from app.auth import tokens as secrets
@@ -21,6 +21,8 @@ from app.auth.guard import scope
 from app.auth.scopes import Scope
 from app.errors import Forbidden, TokenNotFound
 from app.models import access, audit
+from app.models.base import new_id
+from app.models.idempotency import claim
 
 log = structlog.get_logger(__name__)
 
@@ -98,14 +100,29 @@ class TokenList(ma.Schema):
 @tokens.route("", methods=["POST"])
 @scope(Scope.TOKENS_ADMIN)
 @tokens.arguments(TokenSubmission)
+@tokens.doc(parameters=[idempotency.PARAMETER])
 @tokens.response(201, NewToken, headers=LOCATION)
+@tokens.alt_response(
+    200,
+    schema=TokenShape,
+    headers={**LOCATION, **idempotency.HEADERS},
+    description="Made before, by the same call: without its secret.",
+    success=True,
+)
 def create(submission: dict[str, Any]) -> Response:
-    """Make a token."""
+    """Make a token.
+
+    Its secret is in the first answer only, also when the call is repeated: if that answer was lost, revoke the token
+    and make another one, with another key.
+    """
     scopes = sorted(set(submission["scopes"]))
     refuse_more(scopes)
     days = submission["expires_in_days"]
-    secret = secrets.make()
+    secret, token_id, once = secrets.make(), new_id(), idempotency.key(request, submission)
     with platform().database.transaction() as session:
+        made_id = claim(session, once, token_id) if once else token_id
+        if made_id != token_id:
+            return repeated(own(session, str(made_id)))
         made = access.add_token(
             session,
             client_id=caller().client_id,
@@ -114,11 +131,17 @@ def create(submission: dict[str, Any]) -> Response:
             ending=secret[-4:],
             scopes=scopes,
             expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
+            token_id=token_id,
         )
         session.refresh(made)
         note(session, "token.create", made.id, {"scopes": scopes, "by": caller().token_id})
     log.info("token.created", token=str(made.id), scopes=scopes)
     return bodies.write({**told(made), "token": secret}, 201, {"Location": URL.format(made.id)})
+
+
+def repeated(first: access.Token) -> Response:
+    """Return the answer to a call that repeats the one which made this token."""
+    return bodies.write(told(first), 200, {"Location": URL.format(first.id), **answers.REPLAYED})
 
 
 @tokens.route("")

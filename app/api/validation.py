@@ -8,12 +8,12 @@ from typing import Any
 
 from flask import Response, request
 
-from app.api import answers, bodies, etags, idempotency, languages, limits, shapes
+from app.api import answers, bodies, etags, idempotency, languages, limits, pages, shapes
 from app.api.current import caller, desk, platform
 from app.api.openapi import Blueprint
 from app.api.problems import fault
 from app.api.reader import key
-from app.api.shapes import Answer, RequestState, Submission
+from app.api.shapes import Answer, DryAnswer, RequestState, Submission
 from app.api.waits import Wait
 from app.auth.guard import scope
 from app.auth.scopes import Scope
@@ -28,6 +28,13 @@ WAIT = {
     "name": "wait",
     "schema": {"type": "integer", "minimum": 0},
     "description": "Seconds to wait: at most 25, unless the operator says otherwise; more counts as that.",
+}
+DRY_RUN = {
+    "in": "query",
+    "name": "dry_run",
+    "schema": {"type": "boolean", "default": False},
+    "description": "`true`: judge the items at once and store nothing. There is nothing to wait for then, nor to "
+    "be done twice: `wait`, `Prefer` and `Idempotency-Key` change nothing.",
 }
 PREFER = {
     "in": "header",
@@ -44,12 +51,12 @@ RETRIES = {"Retry-After": {"schema": {"type": "integer"}, "description": "Second
 @validation.route("/validate", methods=["POST"])
 @scope(Scope.VALIDATIONS_WRITE)
 @validation.arguments(Submission)
-@validation.doc(parameters=[WAIT, PREFER, idempotency.PARAMETER, languages.PARAMETER])
+@validation.doc(parameters=[DRY_RUN, WAIT, PREFER, idempotency.PARAMETER, languages.PARAMETER])
 @validation.response(
     200,
-    Answer,
+    {"oneOf": [Answer, DryAnswer]},
     headers={**languages.HEADER, **idempotency.HEADERS},
-    description="Done within the wait, or before, where this is a repeat: the answer.",
+    description="Done within the wait, or before, where this is a repeat: the answer. Of a dry run: the verdict.",
 )
 @validation.alt_response(
     202,
@@ -61,12 +68,16 @@ RETRIES = {"Retry-After": {"schema": {"type": "integer"}, "description": "Second
 def validate(submission: dict[str, Any]) -> Response:
     """Have items validated.
 
-    One item, or a list of items, by one rule set. Once this has answered 2xx the items are stored and will be answered.
+    One item, or a list of items, by one rule set. Once this has answered 2xx the items are stored and will be
+    answered; nothing is stored of a dry run.
     """
-    wait = wanted()
+    is_dry, wait = dry(), wanted()
     items = items_of(submission, most=platform().settings.max_items)
     once = idempotency.key(request, submission)
     limits.charge(len(items) - 1)
+    if is_dry:
+        told = desk().dry_run(submission, items, language=language())
+        return bodies.write(told.value, told.status, told.headers)
     told = desk().submit(submission, items, client_id=caller().client_id, wait=wait, language=language(), once=once)
     return bodies.write(told.value, told.status, told.headers)
 
@@ -103,6 +114,14 @@ def wanted() -> Wait:
     """Return how long the caller wants to wait. Raises InvalidRequest."""
     longest_s = platform().settings.max_wait_s
     return Wait.of(request.args.get("wait"), request.headers.get("Prefer"), longest_s=longest_s)
+
+
+def dry() -> bool:
+    """Return whether nothing is to be stored. Raises InvalidRequest."""
+    given = request.args.getlist("dry_run") or ["false"]
+    if given not in (["true"], ["false"]):  # Both of them is neither: somebody may mean that nothing is stored.
+        pages.refuse("dry_run", "The query parameter dry_run must be true or false.")
+    return given == ["true"]
 
 
 def language() -> str:

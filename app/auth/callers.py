@@ -14,6 +14,7 @@ from uuid import UUID
 
 from app.auth import tokens
 from app.auth.jwts import Verifier
+from app.auth.strangers import Strangers
 from app.database import Database
 from app.errors import DatabaseAway, InvalidToken, IssuerAway, MisplacedToken, Unauthenticated
 from app.groups import Once
@@ -51,28 +52,34 @@ class _Known:
 class Callers:
     """Tells who calls. A token that was good is believed for a moment: most requests come in company."""
 
-    def __init__(self, database: Database, verifier: Verifier) -> None:
+    def __init__(self, database: Database, verifier: Verifier, strangers: Strangers) -> None:
         self._database = database
         self._verifier = verifier
+        self._strangers = strangers
         #: By digest.
         self._known: dict[bytes, _Known] = {}
         self._asked: Once[bytes, Caller] = Once()
         #: Tokens whose use has to be written down.
         self._used: set[UUID] = set()
 
-    def identify(self, header: Header, query: Container[str]) -> Caller:
+    def identify(self, header: Header, query: Container[str], address: str | None) -> Caller:
         """Return who carries the token of the request with these headers and these query parameters.
+
+        `address` is where the request is from.
 
         Raises:
             Unauthenticated: there is no token.
             InvalidToken: it is malformed, unknown, expired or revoked: the caller is not told which.
             MisplacedToken: there are two, or it is in the URL.
+            TooManyRequests: too many tokens from this address were no good, and this one is not known.
             DatabaseAway, IssuerAway: it cannot be looked up right now.
         """
         token = carried(header, query)
         digest = tokens.digest(token)
         known, now = self._known.get(digest), time.monotonic()
-        if known is None or now >= known.until:
+        if known is None:
+            return self._meet(token, digest, address, now)
+        if now >= known.until:
             return self._look_up(token, digest)
         if now >= known.ask_at:
             # One of those who come half-way asks, so that not all who come at the same moment have to.
@@ -104,6 +111,14 @@ class Callers:
                 access.used(session, used)
         except DatabaseAway:
             return
+
+    def _meet(self, token: str, digest: bytes, address: str | None, now: float) -> Caller:
+        self._strangers.admit(address, now)
+        try:
+            return self._look_up(token, digest)
+        except InvalidToken:
+            self._strangers.refused(address, now)
+            raise
 
     def _look_up(self, token: str, digest: bytes) -> Caller:
         return self._asked.do(digest, lambda: self._ask(token, digest))

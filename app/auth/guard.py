@@ -63,7 +63,7 @@ def install(app: Flask, callers: Callers) -> None:
             return
         stated = access(app.view_functions[request.url_rule.endpoint])
         if isinstance(stated, Scope):
-            g.caller = admit(callers.identify(request.headers.get, request.args), stated)
+            g.caller = admit(callers.identify(request.headers.get, request.args, request.remote_addr), stated)
 
     def note(response: Response) -> Response:
         if callers.has_uses:  # Written down once the answer has gone out: nobody waits for it.

@@ -12,6 +12,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from app.auth.strangers import network
 from app.errors import TooManyAttempts
 
 
@@ -24,6 +25,7 @@ class Throttle:
 
     def attempt(self, client: str, address: str) -> None:
         """Return only if there may be another attempt, which counts. Raises TooManyAttempts."""
+        address = network(address)
         if not self._windows.test(self._limit, "refused", address):
             raise self._later("refused", address)
         if not self._windows.hit(self._limit, "asked", client, address):
@@ -31,7 +33,7 @@ class Throttle:
 
     def refused(self, address: str) -> None:
         """Have an attempt from the address counted as refused."""
-        self._windows.hit(self._limit, "refused", address)
+        self._windows.hit(self._limit, "refused", network(address))
 
     def _later(self, *whose: str) -> TooManyAttempts:
         reset_at = self._windows.get_window_stats(self._limit, *whose).reset_time

@@ -1,6 +1,5 @@
 """Trying: what a rule set, published or only drafted, would say of a few items. Nothing is stored."""
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +9,7 @@ from app.authoring.samples import Row
 from app.rules import Finding, RuleSet
 from app.rules.across import Across
 from app.rules.verdict import NextAction, next_action
-
-#: Somebody waits for the answer, and rules can be slow: rows that are not judged by then are left out.
-TIME_S = 5.0
+from app.turns import TIME_S, in_turns
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,10 @@ def judge(
     When the time is up, that is the first rows only, at least one. Rules across rows compare those with one another;
     the `rows` in their params are what `Row.index` counts.
     """
-    tried: list[Tried] = []
-    deadline = time.monotonic() + within_s
-    for row in rows:
-        if tried and time.monotonic() > deadline:
-            break
-        tried.append(Tried(row, (row.unreadable,) if row.unreadable else ruleset.check(row.item)))
-        time.sleep(0)  # Others wait for this process too: let them have their turn.
+    tried = [
+        Tried(row, (row.unreadable,) if row.unreadable else ruleset.check(row.item))
+        for row in in_turns(rows, within_s=within_s)
+    ]
     across = _across(definition, [each.row for each in tried])
     return [replace(each, findings=(*each.findings, *across[each.row.index])) for each in tried]
 

@@ -8,7 +8,7 @@ import click
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from app.errors import AppError
+from app.errors import AppError, DatabaseAway
 from app.platform import Platform
 
 #: Where an application without a platform keeps why it has none.
@@ -58,5 +58,13 @@ def plainly() -> Iterator[None]:
     """Have an error that a person can act on end the command with its sentence, not with a traceback."""
     try:
         yield
+    except DatabaseAway as error:
+        raise click.ClickException(reason(error)) from error
     except AppError as error:
         raise click.ClickException(error.detail) from error
+
+
+def reason(error: DatabaseAway) -> str:
+    """Return the error's sentence and what PostgreSQL's driver said: the server and the user, never the password."""
+    said = str(getattr(error.__cause__, "orig", None) or "").partition("\n")[0]
+    return f"{error.detail.rstrip('.')}: {said}" if said else error.detail

@@ -78,10 +78,11 @@ def add_token(
     ending: str,
     scopes: Sequence[str],
     expires_at: datetime | None,
+    token_id: UUID | None = None,
 ) -> Token:
-    """Return the new token's row."""
+    """Return the new token's row. `token_id` is its id where that has been given out already."""
     token = Token(
-        id=new_id(),
+        id=token_id or new_id(),
         client_id=client_id,
         name=name,
         digest=digest,

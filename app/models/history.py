@@ -2,12 +2,16 @@
 
 Newest is by id, which has the time when the request came in it. One whose commit took longer than another's may show up
 behind it a moment later; whoever pages back meets what was there when he began, each once.
+
+Those in a rare state are found without looking through the others: failed ones have an index of their own, pending ones
+are in the one of all that are pending.
 """
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.models.requests import Request, State
@@ -34,6 +38,14 @@ def newest(
     Only those in `state`, only those judged by `ruleset` (`fx_rate` is any version of it, `fx_rate@1` that one), only
     those older than `before`; None is no such limit.
     """
+    query = wanted(client_id, state=state, ruleset=ruleset, before=before, limit=limit)
+    return [Standing(*row) for row in session.execute(query)]
+
+
+def wanted(
+    client_id: UUID, *, state: State | None, ruleset: str | None, before: UUID | None, limit: int
+) -> Select[*tuple[Any, ...]]:
+    """Return the query for those requests."""
     query = select(*SHOWN).where(Request.client_id == client_id)
     if state is not None:
         query = query.where(Request.state == state)
@@ -42,5 +54,4 @@ def newest(
         query = query.where(exactly if "@" in ruleset else Request.ruleset.startswith(f"{ruleset}@", autoescape=True))
     if before is not None:
         query = query.where(Request.id < before)
-    rows = session.execute(query.order_by(Request.id.desc()).limit(limit))
-    return [Standing(*row) for row in rows]
+    return query.order_by(Request.id.desc()).limit(limit)

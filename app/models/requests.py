@@ -45,6 +45,8 @@ class Request(Base):
         CheckConstraint("autofix IN ('safe')", name="autofix"),
         # For a client that looks at what it has sent.
         Index("validation_requests_client_id_id_idx", "client_id", "id"),
+        # Those that it looks for. Few fail, and what does not fail is not in it.
+        Index("validation_requests_failed_idx", "client_id", "id", postgresql_where=text("state = 'failed'")),
         Index("validation_requests_pending_idx", "id", postgresql_where=text("state = 'pending'")),
         {"postgresql_partition_by": "RANGE (id)"},
     )

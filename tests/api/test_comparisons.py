@@ -169,6 +169,22 @@ def test_what_is_answered_is_of_the_shape_that_is_described(
     assert ComparisonPage().validate(told(client.get(URL, headers=author))) == {}
 
 
+def test_where_a_comparison_is_told_again_only_once_it_has_moved(
+    client: FlaskClient, database: Database, author: dict[str, str]
+) -> None:
+    add_judged(database, 100)
+    begun = begin(client, author)
+    first = client.get(begun["links"]["self"], headers=author)
+    known = {**author, "If-None-Match": first.headers["ETag"]}
+
+    unmoved = client.get(begun["links"]["self"], headers=known)
+    run(database, begun)
+    moved = client.get(begun["links"]["self"], headers=known)
+
+    assert (unmoved.status_code, unmoved.data) == (304, b"")
+    assert (moved.status_code, told(moved)["state"]) == (200, "done")
+
+
 def test_counts_are_for_every_reader_and_examples_for_whoever_began_it(
     client: FlaskClient, author: dict[str, str], author_id: UUID, other: dict[str, str], database: Database
 ) -> None:

@@ -181,6 +181,7 @@ UNPLAIN: dict[str, dict[str, Any]] = {
     "a source of its own": {"json": ITEM | {"source": "me"}},
     "a list": {"json": [ITEM]},
     "a query": {"json": ITEM, "query_string": "wait=0"},
+    "a dry run": {"json": ITEM, "query_string": "dry_run=true"},
     "two tokens": {"json": ITEM, "headers": {"X-API-Key": "rpt_x"}},
     "a token in the query": {"json": ITEM, "query_string": "access_token=x"},
     "an unknown rule set": {"json": {"ruleset": "nothing", "item": 1}},

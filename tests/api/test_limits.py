@@ -93,6 +93,18 @@ def test_trying_many_rows_costs_more_than_trying_one(settings: Settings, databas
     problem(refused, 429, "too_many_requests")
 
 
+def test_a_dry_run_costs_what_a_call_costs(settings: Settings, database: Database) -> None:
+    auth = somebody(database)
+
+    with limited(settings, client_requests_per_s=1) as client:
+        sent = {"ruleset": "fx_rate", "items": [GOOD_RATE] * 100}
+        dry = client.post(f"{VALIDATE}?dry_run=true", json=sent, headers=auth)
+        refused = send(client, auth, items=1)
+
+    assert (dry.status_code, left(dry)) == (200, ("client", 0))
+    problem(refused, 429, "too_many_requests")
+
+
 def test_who_has_no_token_is_counted_by_address_and_machines_that_ask_all_day_are_not(settings: Settings) -> None:
     with limited(settings, client_requests_per_s=1) as client:
         statuses = [client.get("/api/openapi.json").status_code for _ in range(30)]

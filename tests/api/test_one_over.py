@@ -1,8 +1,8 @@
 """Every limit of the API, at it and one over it: what just fits is taken, one more is refused and says why.
 
 The table is `LIMITS`. Limits that are about time have files of their own: requests (`test_limits`), waiters
-(`test_seats`), gzip (`test_gzip`), and what gunicorn takes (`test_server`). A wait that is too long is cut, see
-`test_waits`, and so is a page, at the end.
+(`test_seats`), gzip (`test_gzip`), how long a dry run may take (`test_dry_runs`), and what gunicorn takes
+(`test_server`). A wait that is too long is cut, see `test_waits`, and so is a page, at the end.
 """
 
 import json
@@ -59,6 +59,11 @@ def body(client: FlaskClient, auth: Auth, size: int) -> TestResponse:
 
 def items(client: FlaskClient, auth: Auth, count: int) -> TestResponse:
     return client.post(VALIDATE, json={"ruleset": "fx_rate", "items": [GOOD_RATE] * count}, headers=auth)
+
+
+def dry_items(client: FlaskClient, auth: Auth, count: int) -> TestResponse:
+    sent = {"ruleset": "fx_rate", "items": [GOOD_RATE] * count}
+    return client.post(f"{VALIDATE}?dry_run=true", json=sent, headers=auth)
 
 
 def depth(client: FlaskClient, auth: Auth, levels: int) -> TestResponse:
@@ -174,6 +179,7 @@ SHAPE, TABLE, RULESET = (422, "invalid_request"), (422, "reference_invalid"), (4
 LIMITS = {
     "bytes of a body": Limit(body, DEFAULTS.max_body_bytes, 202, (413, "body_too_large")),
     "items": Limit(items, DEFAULTS.max_items, 202, SHAPE),
+    "items of a dry run": Limit(dry_items, DEFAULTS.max_items, 200, SHAPE),
     "levels of JSON": Limit(depth, DEFAULTS.max_depth, 202, (400, "bad_request")),
     "name of a rule set": Limit(ruleset_name, 100, 422, SHAPE),
     "idempotency key": Limit(idempotency_key, 255, 202, (400, "idempotency_key_invalid")),

@@ -105,3 +105,21 @@ def test_the_committed_description_is_what_is_served(spec: dict[str, Any]) -> No
 def test_the_description_can_be_had_without_a_server(spec: dict[str, Any]) -> None:
     with logging_kept():
         assert described() == spec
+
+
+def test_the_description_is_not_sent_again_to_whoever_has_it(client: FlaskClient) -> None:
+    first = client.get("/api/openapi.json")
+
+    again = client.get("/api/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    other = client.get("/api/openapi.json", headers={"If-None-Match": '"another release"'})
+
+    assert (again.status_code, again.data) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert (other.status_code, other.data) == (200, first.data)
+
+
+def test_the_description_may_be_kept_for_a_while(client: FlaskClient) -> None:
+    first = client.get("/api/openapi.json")
+    again = client.get("/api/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert {reply.headers["Cache-Control"] for reply in (first, again)} == {"public, max-age=300"}

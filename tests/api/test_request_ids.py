@@ -12,8 +12,9 @@ from tests.api.calls import submit
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def test_a_request_keeps_the_id_that_its_caller_gave(client: FlaskClient) -> None:
-    assert client.get("/healthz", headers={"X-Request-Id": "extension-42"}).headers["X-Request-Id"] == "extension-42"
+@pytest.mark.parametrize("given", ["extension-42", "x" * 128], ids=["short", "as long as can be"])
+def test_a_request_keeps_the_id_that_its_caller_gave(client: FlaskClient, given: str) -> None:
+    assert client.get("/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"] == given
 
 
 @pytest.mark.parametrize(

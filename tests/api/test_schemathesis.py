@@ -92,6 +92,7 @@ def there(hasty: Flask, everything: Auth) -> dict[str, str]:
         "ruleset": ruleset,
         "table": table,
         "version": "1",
+        "code": "not_found",
     }
 
 

@@ -4,7 +4,7 @@ from flask.testing import FlaskClient
 from tests.api.calls import VALIDATE
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/api/openapi.json", VALIDATE, "/nothing", "/metrics"])
+@pytest.mark.parametrize("path", ["/healthz", "/api/tokens", VALIDATE, "/nothing", "/metrics"])
 def test_nothing_is_for_a_browser_to_run_or_guess_or_keep(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
 

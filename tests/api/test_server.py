@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPResponse
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from app.auth.scopes import Scope
 from app.database import Database
 from app.settings import Settings
+from ops import gunicorn
 from tests.api.calls import VALIDATE, bearer
 from tests.factories import issue_token
 from tests.processes import Web, environment, wait_for
@@ -69,6 +70,37 @@ def test_a_request_that_cannot_be_read_is_answered_by_a_problem_that_repeats_not
     assert "hunter2" not in text
     wait_for(lambda: web.says(problem["request_id"]), what="its line in the log")
     assert not web.says("hunter2")
+
+
+def line(length: int) -> str:
+    """Return a head whose first line has this length."""
+    return f"GET /{'x' * (length - len('GET / HTTP/1.1'))} HTTP/1.1\r\nHost: rates\r\nConnection: close\r\n\r\n"
+
+
+def fields(count: int) -> str:
+    """Return a head with so many fields."""
+    more = "".join(f"X-{number}: x\r\n" for number in range(count - 2))
+    return f"GET / HTTP/1.1\r\nHost: rates\r\nConnection: close\r\n{more}\r\n"
+
+
+def field(length: int) -> str:
+    """Return a head with one field that has this length, its line break included."""
+    return f"GET / HTTP/1.1\r\nHost: rates\r\nConnection: close\r\nX: {'x' * (length - len('X: ..'))}\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "most", "status"),
+    [
+        (line, gunicorn.limit_request_line, 414),
+        (fields, gunicorn.limit_request_fields, 431),
+        (field, gunicorn.limit_request_field_size, 431),
+    ],
+)
+def test_a_head_is_read_up_to_the_limit_and_one_over_it_is_refused(
+    web: Web, head: Callable[[int], str], most: int, status: int
+) -> None:
+    assert answer(web, head(most).encode()).startswith(b"HTTP/1.1 404 ")
+    assert answer(web, head(most + 1).encode()).startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_the_head_and_the_body_of_an_answer_come_in_one_piece(web: Web) -> None:

@@ -52,6 +52,44 @@ def listed(client: FlaskClient, admin: dict[str, str]) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_repeated_call_makes_one_token_and_does_not_show_its_secret_again(
+    client: FlaskClient, admin: dict[str, str]
+) -> None:
+    keyed = {**admin, "Idempotency-Key": "lost-answer"}
+    first = create(client, keyed)
+    made = told(first)
+
+    again = create(client, keyed)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Location"] == first.headers["Location"]
+    assert told(again) == {name: value for name, value in made.items() if name != "token"}
+    assert made["token"] not in again.text
+    assert [each["id"] for each in listed(client, admin) if each["name"] == "for a test"] == [made["id"]]
+
+
+def test_another_body_with_the_same_key_makes_no_token(client: FlaskClient, admin: dict[str, str]) -> None:
+    keyed = {**admin, "Idempotency-Key": "another-body"}
+    assert create(client, keyed).status_code == 201
+
+    refused = create(client, keyed, name="another")
+
+    problem(refused, 422, "idempotency_key_reused")
+    assert "another" not in {each["name"] for each in listed(client, admin)}
+
+
+def test_the_same_key_of_another_client_makes_another_token(
+    client: FlaskClient, admin: dict[str, str], database: Database
+) -> None:
+    other = bearer(issue_token(database, client=f"client-{uuid4()}", scopes=ADMIN))
+
+    made = [told(create(client, {**auth, "Idempotency-Key": "same"})) for auth in (admin, other)]
+
+    assert all("token" in each for each in made)
+    assert made[0]["id"] != made[1]["id"]
+
+
 def test_a_token_is_made_and_works(client: FlaskClient, admin: dict[str, str]) -> None:
     reply = create(client, admin)
 

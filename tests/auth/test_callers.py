@@ -13,6 +13,7 @@ from app.auth import tokens
 from app.auth.callers import Caller, Callers
 from app.auth.jwts import Verifier
 from app.auth.keys import SigningKeys
+from app.auth.strangers import Strangers
 from app.database import Database
 from app.errors import DatabaseAway, IssuerAway, MisplacedToken, Unauthenticated
 from app.models import access
@@ -35,11 +36,12 @@ def process(database: Database) -> Callers:
 
 
 def callers(database: Database) -> Callers:
-    return Callers(database, Verifier(own=ISSUER, issuers={ISSUER: SigningKeys([KEY])}, audience=AUDIENCE))
+    verifier = Verifier(own=ISSUER, issuers={ISSUER: SigningKeys([KEY])}, audience=AUDIENCE)
+    return Callers(database, verifier, Strangers(per_s=0))
 
 
 def identify(process: Callers, token: str) -> Caller:
-    return process.identify({"Authorization": f"Bearer {token}"}.get, ())
+    return process.identify({"Authorization": f"Bearer {token}"}.get, (), None)
 
 
 def row(database: Database, token: str) -> Token:
@@ -103,9 +105,9 @@ def test_tokens_of_both_kinds_speak_for_the_same_client(process: Callers, databa
 def test_a_jwt_may_be_in_either_header(process: Callers, database: Database) -> None:
     token = signed(KEY, good_claims(oauth_client(database)[0]))
 
-    assert process.identify({"X-API-Key": token}.get, ()) == identify(process, token)
+    assert process.identify({"X-API-Key": token}.get, (), None) == identify(process, token)
     with pytest.raises(MisplacedToken):
-        process.identify({"Authorization": f"Bearer {token}"}.get, {"access_token"})
+        process.identify({"Authorization": f"Bearer {token}"}.get, {"access_token"}, None)
 
 
 def test_the_first_use_of_a_token_is_written_down_after_the_answer(client: FlaskClient, database: Database) -> None:

@@ -51,7 +51,7 @@ def test_what_is_public_is_so_on_purpose(app: Flask) -> None:
 
     assert public == {
         *("/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json"),
-        *("/api/openapi.json", "/api/docs"),
+        *("/api/openapi.json", "/api/docs", "/problems/<code>"),
     }
 
 

@@ -30,7 +30,7 @@ from tests.past import NAME, add_judged, begin_draft, publish
 OWNED = frozenset({"request_id", "token_id"})
 #: Ids of what belongs to the platform: whoever has the scope sees all of them. Of comparisons, what they say of single
 #: requests is told to their maker alone, which their own tests prove.
-SHARED = frozenset({"name", "version", "comparison_id"})
+SHARED = frozenset({"name", "version", "comparison_id", "code"})
 #: Lists that say what everybody has done: for those who watch over the platform, by a scope of their own.
 OVER_ALL = {"/api/audit": Scope.AUDIT_READ}
 
@@ -183,7 +183,7 @@ def test_what_belongs_to_all_tells_nothing_of_another_client(
     comparisons = f"/api/rulesets/{NAME}/comparisons"
     begun = told(client.post(comparisons, json={"requests": 1_000}, headers=owner))
     finish(database, UUID(begun["id"]))
-    ids = theirs | {"name": NAME, "version": "1", "comparison_id": begun["id"]}
+    ids = theirs | {"name": NAME, "version": "1", "comparison_id": begun["id"], "code": "not_found"}
     private = {str(me), *theirs.values(), *map(str, past)}
 
     def seen(path: str, auth: Auth) -> set[str]:

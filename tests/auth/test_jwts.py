@@ -177,6 +177,24 @@ def test_an_older_key_of_ours_still_verifies() -> None:
         verifier(new).verify(token)
 
 
+def test_a_subject_is_taken_up_to_the_longest(key: Key) -> None:
+    longest = "a" * jwts.LONGEST_SUBJECT
+
+    assert verifier(key).verify(signed(key, good_claims(longest))).subject == longest
+    with pytest.raises(InvalidToken):
+        verifier(key).verify(signed(key, good_claims(longest + "a")))
+
+
+def test_a_token_is_taken_up_to_the_longest(key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = signed(key, good_claims("program"))
+
+    monkeypatch.setattr(jwts, "LONGEST", len(token))
+    assert verifier(key).verify(token).subject == "program"
+    monkeypatch.setattr(jwts, "LONGEST", len(token) - 1)
+    with pytest.raises(InvalidToken):
+        verifier(key).verify(token)
+
+
 def test_claims_that_say_not_a_number_are_refused(key: Key) -> None:
     # Standard JSON has no NaN, but Python's own parser takes it, and every comparison with it is false.
     header, _, _ = signed(key, good_claims("program")).split(".")

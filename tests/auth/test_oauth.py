@@ -13,8 +13,10 @@ from joserfc.jwk import KeySet
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from app.api.oauth import MOST_BYTES
 from app.auth import tokens
 from app.auth.keys import PINNED, Key
+from app.auth.oauth import MOST_PARAMETERS
 from app.database import Database
 from app.models import access
 from app.settings import Settings
@@ -241,8 +243,26 @@ def test_another_type_of_body_is_refused(client: FlaskClient, database: Database
     refused(reply, 400, "invalid_request")
 
 
-def test_a_body_that_is_too_large_is_not_read(client: FlaskClient, database: Database) -> None:
-    problem(ask(client, *oauth_client(database), scope="x" * 8_192), 413, "body_too_large")
+def form(client: FlaskClient, body: str, client_id: str, secret: str) -> TestResponse:
+    """Return the answer to a request for a token with this very form."""
+    kind = "application/x-www-form-urlencoded"
+    return client.post(TOKEN, data=body, headers=basic(client_id, secret), content_type=kind)
+
+
+def test_a_form_is_read_up_to_the_largest_and_one_byte_more_is_refused(client: FlaskClient, database: Database) -> None:
+    known = oauth_client(database)
+    fits = "grant_type=client_credentials&other=".ljust(MOST_BYTES, "x")
+
+    assert form(client, fits, *known).status_code == 200
+    problem(form(client, f"{fits}x", *known), 413, "body_too_large")
+
+
+def test_a_form_has_so_many_parameters_and_not_one_more(client: FlaskClient, database: Database) -> None:
+    known = oauth_client(database)
+    fits = "&".join(["grant_type=client_credentials", *(f"p{number}=x" for number in range(MOST_PARAMETERS - 1))])
+
+    assert form(client, fits, *known).status_code == 200
+    refused(form(client, f"{fits}&more=x", *known), 400, "invalid_request")
 
 
 def test_a_revoked_client_is_refused_within_two_seconds_with_all_its_tokens(
@@ -315,6 +335,19 @@ def test_guessing_is_slowed_down_whatever_names_are_tried(settings: Settings, da
             environ_overrides={"REMOTE_ADDR": "203.0.113.9"},
         )
         assert elsewhere.status_code == 200, "others are kept out by one who guesses"
+
+
+def test_guessing_is_slowed_down_from_wherever_in_a_network_it_comes(settings: Settings, database: Database) -> None:
+    with application(replace(settings, jwt_signing_keys=pem(new_key()), token_requests_per_minute=3)) as app:
+        client = app.test_client()
+
+        def guess(address: str) -> int:
+            more: dict[str, Any] = {"environ_overrides": {"REMOTE_ADDR": address}}
+            form = {"grant_type": "client_credentials"}
+            return client.post(TOKEN, data=form, headers=basic("nobody", "guess"), **more).status_code
+
+        assert [guess(f"2001:db8::{number:x}") for number in range(4)] == [401, 401, 401, 429]
+        assert guess("2001:db8:0:1::1") == 401, "another network is slowed down too"
 
 
 def test_without_a_key_there_are_no_jwts_and_the_routes_say_so(settings: Settings, database: Database) -> None:

@@ -26,4 +26,6 @@ def test_a_database_that_is_away_ends_a_command_with_a_sentence(settings: Settin
 
     for result in results:
         assert result.exit_code == 1
-        assert result.stderr.splitlines()[-1] == "Error: The database cannot be reached right now."
+        said = result.stderr.splitlines()[-1]
+        assert said.startswith("Error: The database cannot be reached right now: ")
+        assert said.endswith('"127.0.0.1", port 1 failed: Connection refused')

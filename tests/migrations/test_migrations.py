@@ -77,7 +77,7 @@ def test_a_second_release_finds_nothing_to_do(settings: Settings, database: Data
 
     done = release.run(settings, database)
 
-    assert done == [f"database {release.head()} -> {release.head()}"]
+    assert done == [f"database at {release.head()}"]
 
 
 def test_two_releases_at_once_do_not_disturb_each_other(settings: Settings) -> None:

@@ -99,7 +99,7 @@ def test_only_what_is_wrong_is_shown_but_everything_is_kept(tmp_path: Path) -> N
 
     _, errors = program({"worker": printed}, tmp_path / "log").communicate(timeout=60)
 
-    assert errors == "worker: warning redis.away n=2\n"
+    assert errors == "worker: warning redis.away n=2\n--> Stopping worker\n"
     assert (tmp_path / "log" / "worker.log").read_text().splitlines() == lines
 
 

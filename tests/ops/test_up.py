@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops import samples
+from ops import samples, up
 from ops.up import few
 from tests.ops.gone import is_gone
 from tests.processes import ROOT, wait_for
@@ -67,6 +67,12 @@ def parents() -> dict[int, int]:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
     return found
+
+
+@pytest.mark.parametrize(("url", "reason"), [("redis://127.0.0.1:1/0", "refused"), ("http://127.0.0.1:1", "scheme")])
+def test_a_redis_that_does_not_answer_is_told_before_anything_waits_for_it(url: str, reason: str) -> None:
+    with pytest.raises(up.Failed, match=f"^No Redis answers at REDIS_URL: .*{reason}"):
+        up.ask_redis({"DATABASE_URL": "postgres://127.0.0.1:1/nothing", "REDIS_URL": url})
 
 
 @pytest.mark.timeout(300)

