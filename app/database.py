@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.orm import Session
 
-from app import json
+from app import json, statements
 from app.errors import DatabaseAway
 from app.settings import Settings
 
@@ -26,7 +26,7 @@ AWAY_CLASSES = ("08", "53", "40", "57P", "25P03", "55P03")
 #: A connection that was idle for longer is asked whether it still stands before it is used.
 TRUSTED_FOR_S = 2.0
 
-#: Only those statements are prepared of which it is said: nobody runs any of them so often before.
+#: Only those of `app.statements` are prepared: no other is run so often before.
 _ONLY_WHEN_SAID = 2**31
 
 
@@ -94,7 +94,7 @@ class Database:
             connection = self._taken()
             try:
                 yield connection
-                connection.commit()
+                statements.commit(connection)
             except BaseException:
                 # Whatever it has met, and prepared, goes with it.
                 connection.close()

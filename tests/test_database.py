@@ -1,13 +1,11 @@
 """Bare connections: kept between transactions, replaced when Postgres has ended them, let go after a failure."""
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import text
 
 from app.database import Database
 from app.errors import DatabaseAway
-from app.settings import Settings
+from app.statements import Statement
 
 
 def backend(database: Database) -> int:
@@ -64,22 +62,9 @@ def test_a_connection_that_postgres_ends_in_a_transaction_says_that_it_is_away(d
     def meet_the_end() -> None:
         with database.begin() as connection:
             end(database, connection.info.backend_pid)
-            connection.execute("SELECT 1")
+            Statement("one", "SELECT 1").run(connection)
 
     with pytest.raises(DatabaseAway):
         meet_the_end()
 
     assert backend(database)
-
-
-@pytest.mark.parametrize(("prepare", "number"), [("on", 1), ("off", 0)])
-def test_statements_are_prepared_where_that_is_wanted(settings: Settings, prepare: str, number: int) -> None:
-    database = Database.from_settings(replace(settings, database_prepare=prepare), name="test")  # type: ignore[arg-type]
-
-    with database.begin() as connection:
-        connection.execute("SELECT %s::integer", [1], prepare=True)
-        connection.execute("SELECT %s::integer", [2])
-        prepared = connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
-
-    database.close()
-    assert prepared == (number,)

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app import json
 from app.models.base import Base, array
+from app.statements import Statement, jsonb, moment, uuid
 
 
 class State(StrEnum):
@@ -112,16 +113,19 @@ class Claimed:
 
 
 # In the order of the key, so that two who claim the same rows cannot wait for each other.
-CLAIM = """
-SELECT id, client_id, source, ruleset, items, autofix, created_at FROM validation_requests
-WHERE id = ANY(%(wanted)s::uuid[]) AND state = 'pending' ORDER BY id FOR UPDATE SKIP LOCKED
-"""
+CLAIM = Statement(
+    "claim",
+    """
+    SELECT id, client_id, source, ruleset, items, autofix, created_at FROM validation_requests
+    WHERE id = ANY($1::uuid[]) AND state = 'pending' ORDER BY id FOR UPDATE SKIP LOCKED
+    """,
+    *(uuid, uuid, bytes.decode, bytes.decode, jsonb, bytes.decode, moment),
+)
 
 
 def claim(connection: psycopg.Connection[Any], request_ids: Iterable[UUID]) -> Sequence[Claimed]:
     """Return those that are pending and that nobody holds, their rows locked until the transaction ends."""
-    rows = connection.execute(CLAIM, {"wanted": array(request_ids)}, prepare=True, binary=True).fetchall()
-    return [Claimed(*row) for row in rows]
+    return [Claimed(*row) for row in CLAIM.run(connection, array(request_ids))]
 
 
 STATES = "SELECT id, state FROM validation_requests WHERE id = ANY(%(wanted)s::uuid[])"

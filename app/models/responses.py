@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app import json
 from app.models import findings
 from app.models.base import Base, array
+from app.statements import Statement, moment, uuid
 
 
 class Verdict(StrEnum):
@@ -64,26 +65,30 @@ class New:
 
 
 # All in one statement: what it costs to send it is more than what it does.
-RECORD = """
-WITH ended AS (
-    UPDATE validation_requests SET state = 'done', finished_at = clock_timestamp()
-    WHERE id = ANY(%(ids)s::uuid[]) AND state = 'pending' RETURNING id, finished_at
-), responses AS (
-    INSERT INTO validation_responses
-        (request_id, verdict, item_count, invalid_items, finding_count, duration_ms, tables, fixed)
-    SELECT row.* FROM json_to_recordset(%(responses)s::json) AS row (
-        request_id uuid, verdict text, item_count integer, invalid_items integer[], finding_count integer,
-        duration_ms float8, tables jsonb, fixed jsonb
-    ) JOIN ended ON ended.id = row.request_id
-), findings AS (
-    INSERT INTO findings (request_id, position, item, pointer, code, severity, params, rule_id, suggestion)
-    SELECT row.* FROM json_to_recordset(%(findings)s::json) AS row (
-        request_id uuid, position integer, item integer, pointer text, code text, severity text, params jsonb,
-        rule_id text, suggestion jsonb
-    ) JOIN ended ON ended.id = row.request_id
+RECORD = Statement(
+    "record",
+    """
+    WITH ended AS (
+        UPDATE validation_requests SET state = 'done', finished_at = clock_timestamp()
+        WHERE id = ANY($1::uuid[]) AND state = 'pending' RETURNING id, finished_at
+    ), responses AS (
+        INSERT INTO validation_responses
+            (request_id, verdict, item_count, invalid_items, finding_count, duration_ms, tables, fixed)
+        SELECT row.* FROM json_to_recordset($2::json) AS row (
+            request_id uuid, verdict text, item_count integer, invalid_items integer[], finding_count integer,
+            duration_ms float8, tables jsonb, fixed jsonb
+        ) JOIN ended ON ended.id = row.request_id
+    ), findings AS (
+        INSERT INTO findings (request_id, position, item, pointer, code, severity, params, rule_id, suggestion)
+        SELECT row.* FROM json_to_recordset($3::json) AS row (
+            request_id uuid, position integer, item integer, pointer text, code text, severity text, params jsonb,
+            rule_id text, suggestion jsonb
+        ) JOIN ended ON ended.id = row.request_id
+    )
+    SELECT id, finished_at FROM ended
+    """,
+    *(uuid, moment),
 )
-SELECT id, finished_at FROM ended
-"""
 
 
 def record(
@@ -93,14 +98,5 @@ def record(
 
     Of one that had ended already nothing is recorded.
     """
-    ended = connection.execute(
-        RECORD,
-        {
-            "ids": array(verdict.request_id for verdict in verdicts),
-            "responses": json.text(verdicts),
-            "findings": json.text(list(found)),
-        },
-        prepare=True,
-        binary=True,
-    )
-    return dict(ended.fetchall())
+    ids = array(verdict.request_id for verdict in verdicts)
+    return dict(RECORD.run(connection, ids, json.dumps(verdicts), json.dumps(list(found))))

@@ -378,7 +378,7 @@ def test_what_broke_was_logged_and_reported_with_its_traceback(told: Told) -> No
         log = [json.loads(line) for line in told.places[f"the log of {process}"].splitlines() if MARK in line]
         assert any("UndefinedTable" in line.get("exception", "") for line in log), process
     kinds = {(event["tags"]["process"], value["type"]) for event in told.collector.events for value in values(event)}
-    assert {("web", "ProgrammingError"), ("worker", "ProgrammingError")} <= kinds
+    assert {("web", "ProgrammingError"), ("worker", "UndefinedTable")} <= kinds
     assert "Traceback" in told.places["Redis"], "the dead letter says nothing"
 
 

@@ -1,0 +1,59 @@
+"""Statements: what libpq gives for them is what psycopg's cursors would give, in the same transaction."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from app.database import Database
+from app.settings import Settings
+from app.statements import Statement, jsonb, moment, uuid
+
+ID = UUID("0192f3a1-7c4e-7b90-8a3e-5d2c1b0a9f8e")
+ALL = Statement(
+    "all",
+    """SELECT $1::uuid, $2::timestamptz, $3::jsonb, $4::text, NULL::uuid
+    UNION ALL SELECT $1::uuid, '1999-12-31T23:59:59.999999Z', '[]', '', NULL""",
+    *(uuid, moment, jsonb, bytes.decode, uuid),
+)
+
+
+@pytest.mark.parametrize("prepare", ["on", "off"])
+def test_values_come_back_as_they_are(settings: Settings, prepare: str) -> None:
+    database = Database.from_settings(replace(settings, database_prepare=prepare), name="test")  # type: ignore[arg-type]
+
+    with database.begin() as connection:
+        for _ in range(2):  # The second time it is prepared.
+            first, second = ALL.run(
+                connection, ID.hex, "2026-11-23 16:00:00.123456+07", b'{"a": [1.5, "\\u1ed3"]}', "ồ\\"
+            )
+        prepared = connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
+
+    database.close()
+    assert first == (ID, datetime(2026, 11, 23, 9, 0, 0, 123456, UTC), {"a": [1.5, "ồ"]}, "ồ\\", None)
+    assert second == (ID, datetime(1999, 12, 31, 23, 59, 59, 999999, UTC), [], "", None)
+    assert prepared == (1 if prepare == "on" else 0,)
+
+
+def test_a_transaction_begins_with_the_first_statement(database: Database) -> None:
+    now = Statement("now", "SELECT now()", moment)
+
+    with database.begin() as connection:
+        first, second = now.run(connection), now.run(connection)
+        third = connection.execute("SELECT now()").fetchall()
+    with database.begin() as connection:
+        later = now.run(connection)
+
+    assert first == second == third < later
+
+
+def test_an_error_is_of_its_own_kind(database: Database) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero), database.begin() as connection:
+        Statement("wrong", "SELECT 1 / $1::integer").run(connection, "0")
+
+
+def test_a_statement_that_is_none_is_an_error(database: Database) -> None:
+    with pytest.raises(psycopg.errors.SyntaxError), database.begin() as connection:
+        Statement("none", "SELECT FROM WHERE").run(connection)
