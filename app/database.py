@@ -3,18 +3,16 @@
 The engine connects at the first statement, so it may be made before a fork but not used before one.
 """
 
-import select
 import time
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.orm import Session
 
-from app import json, statements
+from app import bare, json, statements
 from app.errors import DatabaseAway
 from app.settings import Settings
 
@@ -22,9 +20,6 @@ from app.settings import Settings
 #: and deadlock, operator intervention (shutdown, crash, idle transaction ended). PostgreSQL, appendix A.
 AWAY_CLASSES = ("08", "53", "40", "57P", "25P03", "55P03")
 
-
-#: A connection that was idle for longer is asked whether it still stands before it is used.
-TRUSTED_FOR_S = 2.0
 
 #: Only those of `app.statements` are prepared: no other is run so often before.
 _ONLY_WHEN_SAID = 2**31
@@ -36,8 +31,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-        #: psycopg's own connections that nobody uses now.
-        self._bare: deque[psycopg.Connection[Any]] = deque()
+        self._transactions = bare.Bare(engine, autocommit=False)
+        self._singles = bare.Bare(engine, autocommit=True)
         ping_the_idle(engine)
 
     @classmethod
@@ -81,36 +76,27 @@ class Database:
             yield session
 
     @contextmanager
-    def begin(self) -> Iterator[psycopg.Connection[Any]]:
-        """Yield psycopg's own connection, for the worker's few statements: SQLAlchemy costs as much again as they do.
+    def begin(self) -> Iterator[bare.Connection]:
+        """Yield a bare connection; what is done is committed at the end, or rolled back when the block raises.
 
-        What is done is committed at the end, or rolled back when the block raises. The connections, one for each
-        thread that is here at the same time, are none of the engine's pool, and are kept.
+        For `app.statements` in the threads of a worker.
 
         Raises:
             DatabaseAway: Postgres cannot be reached or asked to come back; nothing was stored.
         """
-        with away():
-            connection = self._taken()
-            try:
-                yield connection
-                statements.commit(connection)
-            except BaseException:
-                # Whatever it has met, and prepared, goes with it.
-                connection.close()
-                raise
-            self._bare.append(connection)
+        with away(), self._transactions.one() as connection:
+            yield connection
+            statements.commit(connection)
 
-    def _taken(self) -> psycopg.Connection[Any]:
-        with suppress(IndexError):
-            # Where nothing was asked nothing is told, but that it is over.
-            while readable(connection := self._bare.pop()):
-                connection.close()
-            return connection
-        of_pool = self.engine.raw_connection()
-        made: Any = of_pool.driver_connection
-        of_pool.detach()
-        return made  # type: ignore[no-any-return]  # SQLAlchemy knows no driver's types.
+    @contextmanager
+    def single(self) -> Iterator[bare.Connection]:
+        """Yield a bare connection on which every statement is a transaction of its own.
+
+        Raises:
+            DatabaseAway: Postgres cannot be reached or asked to come back.
+        """
+        with away(), self._singles.one() as connection:
+            yield connection
 
     @contextmanager
     def autocommit(self) -> Iterator[Session]:
@@ -136,8 +122,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection that is not in use."""
-        while self._bare:
-            self._bare.pop().close()
+        self._transactions.close()
+        self._singles.close()
         self.engine.dispose()
 
 
@@ -160,7 +146,7 @@ def ping_the_idle(engine: Engine) -> None:
 
     def taken(connection: Any, record: Any, _: Any) -> None:
         idle_since = record.info.get("idle_since")
-        if idle_since is None or time.monotonic() - idle_since < TRUSTED_FOR_S:
+        if idle_since is None or time.monotonic() - idle_since < bare.TRUSTED_FOR_S:
             return
         try:
             engine.dialect.do_ping(connection)
@@ -170,13 +156,6 @@ def ping_the_idle(engine: Engine) -> None:
 
     event.listen(engine, "checkin", returned)
     event.listen(engine, "checkout", taken)
-
-
-def readable(connection: psycopg.Connection[Any]) -> bool:
-    """Return whether something comes from the server, or its end."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def is_away(error: exc.DBAPIError | exc.TimeoutError | psycopg.Error) -> bool:

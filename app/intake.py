@@ -14,7 +14,7 @@ import structlog
 from dramatiq import BrokerConnectionError, Message
 from sqlalchemy import Connection
 
-from app import messages, spans
+from app import bare, messages, spans
 from app.database import Database
 from app.errors import DatabaseAway, RequestNotFound
 from app.groups import Groups
@@ -95,12 +95,12 @@ class Intake:
                 return _first(session.connection(), made_id, client_id)
             ref = self._rulebook.resolve(session, ruleset)
             row = requests.New(request_id, client_id, source, ref, items, autofix)
-            created_at = requests.add(session.connection(), [row])[request_id]
+            created_at = requests.add(bare.of(session), [row])[request_id]
         self._send([Entry(row, copy_context())])
         return pending(row, created_at)
 
     def _accept(self, group: Sequence[Entry]) -> Sequence[datetime]:
-        with spans.shared([entry.context for entry in group], "commit"), self._database.connection() as connection:
+        with spans.shared([entry.context for entry in group], "commit"), self._database.single() as connection:
             made = requests.add(connection, [entry.row for entry in group])
         self._send(group)
         return [made[entry.row.id] for entry in group]

@@ -2,10 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
-
-import psycopg
-from sqlalchemy.orm import Session
 
 from app.auth import tokens
 from app.auth.scopes import Scope
@@ -33,10 +29,3 @@ def issue_token(
             expires_at=expires_at,
         )
     return token
-
-
-def bare(session: Session) -> psycopg.Connection[Any]:
-    """Return psycopg's own connection, in the session's transaction."""
-    connection = session.connection().connection.driver_connection
-    assert isinstance(connection, psycopg.Connection)
-    return connection

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from app import bare
 from app.database import Database
 from app.errors import DatabaseAway
 from app.statements import Statement
@@ -50,12 +51,27 @@ def test_what_is_done_in_a_block_that_raises_is_not(database: Database) -> None:
     assert backend(database)
 
 
-def test_a_connection_that_postgres_ended_meanwhile_is_replaced(database: Database) -> None:
+def test_a_connection_that_postgres_ended_meanwhile_is_replaced(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bare, "TRUSTED_FOR_S", 0.0)
     first = backend(database)
 
     end(database, first)
 
     assert backend(database) not in (0, first)
+
+
+def test_each_statement_is_a_transaction_where_there_is_only_one(database: Database) -> None:
+    def lose() -> None:
+        with database.single() as connection:
+            connection.execute("INSERT INTO clients (id, name) VALUES (uuidv7(), 'kept')")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        lose()
+
+    assert clients(database) == ["kept"]
 
 
 def test_a_connection_that_postgres_ends_in_a_transaction_says_that_it_is_away(database: Database) -> None:

@@ -7,7 +7,7 @@ import redis
 from dramatiq import BrokerConnectionError
 from dramatiq.errors import ConnectionClosed
 
-from app import messages
+from app import bare, messages
 from app.database import Database
 from app.models import requests
 from app.models.base import new_id
@@ -31,7 +31,7 @@ def store(database: Database, number: int) -> None:
     """Commit requests that nobody sends: their process died right then."""
     with database.transaction() as session:
         for _ in range(number):
-            requests.add(session.connection(), [requests.New(new_id(), new_id(), "api", "fx_rate@1", [{}])])
+            requests.add(bare.of(session), [requests.New(new_id(), new_id(), "api", "fx_rate@1", [{}])])
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ class Desk:
         self, request_id: UUID, submission: Mapping[str, Any], items: Sequence[Any], client_id: UUID, once: Key | None
     ) -> Standing:
         """Return the request, accepted and counted, or the one that came first with the same key."""
-        source, intake, metrics = submission["source"], self._platform.intake, self._metrics
+        source, intake = submission["source"], self._platform.intake
         take = intake.accept if once is None else partial(intake.accept_once, once)
         accepted = take(
             request_id,
@@ -138,8 +138,7 @@ class Desk:
             log.info("validation.repeated", validation=str(accepted.id))
             return accepted
         self._platform.hub.accepted(accepted)
-        metrics.accepted.labels(source).inc()
-        metrics.items.labels(source).inc(len(items))
+        self._metrics.taken(source, len(items))
         log.info("validation.accepted", validation=str(request_id), ruleset=accepted.ruleset, items=len(items))
         return accepted
 

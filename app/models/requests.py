@@ -90,13 +90,13 @@ RETURNING id, created_at
 """
 
 
-def add(connection: Connection, rows: Sequence[New]) -> dict[UUID, datetime]:
+def add(connection: psycopg.Connection[Any], rows: Sequence[New]) -> dict[UUID, datetime]:
     """Return when each of these requests was made: all pending and not yet sent.
 
     One statement, so that it may stand outside a transaction.
     """
-    made = connection.exec_driver_sql(ADD, {"rows": json.text(rows)})
-    return {row.id: row.created_at for row in made}
+    made = connection.execute(ADD, {"rows": json.text(rows)}, prepare=True, binary=True)
+    return dict(made.fetchall())
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Metrics:
     waiting: Gauge
     #: The series of one method, pattern and status, looked up once.
     _series: dict[tuple[str, str, int], tuple[Histogram, Counter]] = field(default_factory=dict)
+    #: Those of one source.
+    _sources: dict[str, tuple[Counter, Counter]] = field(default_factory=dict)
 
     @classmethod
     def install(cls, app: Flask) -> Self:
@@ -79,6 +81,15 @@ class Metrics:
         )
         measure(app, metrics)
         return metrics
+
+    def taken(self, source: str, items: int) -> None:
+        """Count a request that was accepted, with so many items."""
+        series = self._sources.get(source)
+        if series is None:
+            series = self._sources[source] = self.accepted.labels(source), self.items.labels(source)
+        accepted, taken = series
+        accepted.inc()
+        taken.inc(items)
 
     def answered(self, method: str, rule: str, status: int, seconds: float) -> None:
         """Count a request, for a route of this pattern, that was answered with this status after so long."""

@@ -8,12 +8,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app import bare
 from app.database import Database
 from app.models import requests, rulesets
 from app.platform import Platform
 from app.validation import judge, record
 from tests.api.calls import GOOD_RATE, VALIDATE, problem, submit, told
-from tests.factories import bare
 from tests.rules.makers import definition, rule
 
 CAREFUL = definition(
@@ -43,9 +43,9 @@ def answer(
     """Return the answer to these items of the rule set `careful`, once a worker has judged them."""
     accepted = submit_items(client, auth, *items, **more)
     with platform.database.transaction() as session:
-        (request,) = requests.claim(bare(session), [UUID(accepted["id"])])
+        (request,) = requests.claim(bare.of(session), [UUID(accepted["id"])])
         judgement = judge(platform.rulebook.get(session, request.ruleset), request.items, request.autofix)
-        assert record(bare(session), [(request, judgement)])
+        assert record(bare.of(session), [(request, judgement)])
     return client.get(accepted["links"]["result"], headers={**auth, "Accept-Language": language})
 
 

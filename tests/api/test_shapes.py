@@ -4,12 +4,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app import bare
 from app.api.shapes import Answer, RequestState
 from app.models import requests
 from app.platform import Platform
 from app.validation import judge, record
 from tests.api.calls import submit, told
-from tests.factories import bare
 
 
 @pytest.mark.parametrize("state", ["pending", "done", "failed"])
@@ -22,9 +22,9 @@ def test_what_is_answered_is_of_the_shape_that_is_described(
     accepted = submit(client, auth, item=item, autofix="safe")
     with platform.database.transaction() as session:
         if state == "done":
-            (request,) = requests.claim(bare(session), [UUID(accepted["id"])])
+            (request,) = requests.claim(bare.of(session), [UUID(accepted["id"])])
             ruleset = platform.rulebook.get(session, request.ruleset)
-            record(bare(session), [(request, judge(ruleset, request.items, request.autofix))])
+            record(bare.of(session), [(request, judge(ruleset, request.items, request.autofix))])
         if state == "failed":
             requests.fail(session, UUID(accepted["id"]), "The rules broke down.")
 

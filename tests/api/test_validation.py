@@ -9,6 +9,7 @@ from dramatiq import BrokerConnectionError, Worker
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app import bare
 from app.database import Database
 from app.errors import DatabaseAway
 from app.ledger import Ledger
@@ -17,7 +18,7 @@ from app.models.base import new_id
 from app.platform import Platform
 from app.validation import judge, record
 from tests.api.calls import GOOD_RATE, VALIDATE, bearer, problem, submit, told
-from tests.factories import bare, issue_token
+from tests.factories import issue_token
 from tests.processes import wait_for
 
 BAD_RATE = {**GOOD_RATE, "rate": "-1"}
@@ -35,9 +36,9 @@ def platform(app: Flask) -> Platform:
 def finish(platform: Platform, request_id: str) -> None:
     """Do what a worker does."""
     with platform.database.transaction() as session:
-        (request,) = requests.claim(bare(session), [UUID(request_id)])
+        (request,) = requests.claim(bare.of(session), [UUID(request_id)])
         judgement = judge(platform.rulebook.get(session, request.ruleset), request.items)
-        (standing,) = record(bare(session), [(request, judgement)])
+        (standing,) = record(bare.of(session), [(request, judgement)])
     platform.notices.tell({standing.id: standing.encode()})
 
 

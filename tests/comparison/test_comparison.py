@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app import comparison, reference
+from app import bare, comparison, reference
 from app.comparison import Drafts, chunk
 from app.database import Database
 from app.errors import (
@@ -126,7 +126,7 @@ def test_requests_of_other_rule_sets_and_those_without_a_verdict_are_passed_over
         for state in ("pending", "failed"):
             request_id = new_id()
             new = requests.New(request_id, new_id(), "api", "toll@1", [{"amount": 1}])
-            requests.add(session.connection(), [new])
+            requests.add(bare.of(session), [new])
             if state == "failed":
                 requests.fail(session, request_id, "It broke down.")
     begun = begin(database)

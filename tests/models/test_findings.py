@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import exc, text
 
+from app import bare
 from app.database import Database
 from app.models import findings, responses, standings
 from app.models.standings import Outcome
 from app.rules import Finding, Suggestion
-from tests.factories import bare
 from tests.models.test_requests import add_request
 
 FOUND = (
@@ -22,7 +22,7 @@ def recorded(database: Database, *found: tuple[int, Finding], fixed: dict[str, o
     request_id = add_request(database)
     verdict = responses.New(request_id, responses.Verdict.INVALID, 4, [0, 2], len(found), 1.5, {"ports": 3}, fixed)
     with database.transaction() as session:
-        responses.record(bare(session), [verdict], findings.rows(request_id, found))
+        responses.record(bare.of(session), [verdict], findings.rows(request_id, found))
     with database.connection() as connection:
         outcome = standings.read(connection, [request_id])[request_id].outcome
     assert outcome is not None

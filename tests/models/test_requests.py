@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import exc, text
 from sqlalchemy.orm import Session
 
+from app import bare
 from app.database import Database
 from app.models import requests, responses, standings
 from app.models.base import new_id
 from app.models.requests import State
-from tests.factories import bare
 
 
 def add_request(database: Database, *, client_id: UUID | None = None) -> UUID:
@@ -19,14 +19,14 @@ def add_request(database: Database, *, client_id: UUID | None = None) -> UUID:
     request_id = new_id()
     with database.transaction() as session:
         new = requests.New(request_id, client_id or new_id(), "api", "fx_rate@1", [{"rate": "1"}])
-        requests.add(session.connection(), [new])
+        requests.add(bare.of(session), [new])
     return request_id
 
 
 def end(session: Session, request_id: UUID) -> dict[UUID, datetime]:
     """Return when the request was ended with the verdict that nothing is wrong, empty if it was over."""
     verdict = responses.New(request_id, responses.Verdict.VALID, 1, [], 0, 0.5, {}, None)
-    return responses.record(bare(session), [verdict], [])
+    return responses.record(bare.of(session), [verdict], [])
 
 
 def stranded(
@@ -68,8 +68,8 @@ def test_a_claimed_request_is_nobody_elses(database: Database) -> None:
     request_id, free = add_request(database), add_request(database)
 
     with database.transaction() as first, database.transaction() as second:
-        mine = requests.claim(bare(first), [request_id])
-        theirs = requests.claim(bare(second), [request_id, free])
+        mine = requests.claim(bare.of(first), [request_id])
+        theirs = requests.claim(bare.of(second), [request_id, free])
 
     assert [request.id for request in mine] == [request_id]
     assert [request.id for request in theirs] == [free]
@@ -82,7 +82,7 @@ def test_an_ended_request_cannot_be_claimed(database: Database) -> None:
         requests.fail(session, request_id, "no")
 
     with database.transaction() as session:
-        assert requests.claim(bare(session), [request_id]) == []
+        assert requests.claim(bare.of(session), [request_id]) == []
 
 
 def test_a_state_that_does_not_exist_is_refused_by_the_database(database: Database) -> None:

@@ -10,7 +10,7 @@ import dramatiq
 import pytest
 from sqlalchemy import text
 
-from app import messages
+from app import bare, messages
 from app.database import Database
 from app.models import requests, standings
 from app.models.base import new_id
@@ -22,7 +22,6 @@ from app.settings import Settings
 from app.validation import judge
 from broker import Reschedule
 from tasks.validation import Errand, validate_all
-from tests.factories import bare
 from tests.processes import wait_for
 
 GOOD = {"date": "2026-11-20", "base": "EUR", "quote": "USD", "rate": "1.0842"}
@@ -110,7 +109,7 @@ def test_a_request_that_another_worker_holds_is_offered_again(platform: Platform
     request_id, free = accept(platform, GOOD), accept(platform, GOOD)
 
     with database.transaction() as session:
-        requests.claim(bare(session), [request_id])
+        requests.claim(bare.of(session), [request_id])
         came = validate(platform, request_id, free)
 
     assert [type(each) for each in came] == [Reschedule, NoneType]
