@@ -46,7 +46,7 @@ class Settings:
     redis_namespace: str = ""
 
     #: Connections a process may open to Postgres, and then keeps: to open one costs more than most requests.
-    #: A worker has one more, on which it judges.
+    #: One more is for what every request asks: on it a web process commits requests, and a worker judges them.
     database_pool_size: int = 10
     #: How long a caller waits for a free connection before it is told to come back.
     database_pool_timeout_ms: int = 20_000
