@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, text
 
+from app import bare
 from app.api.access_log import level
 from app.auth import tokens
 from app.database import Database
@@ -62,8 +62,8 @@ def test_the_questions_of_machines_are_not_worth_a_line_unless_the_answer_is_bad
 def test_an_item_is_not_logged_when_the_database_chokes_on_it(
     client: FlaskClient, auth: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def choke(connection: Connection, rows: Sequence[requests.New]) -> None:
-        connection.execute(text("SELECT 1 / 0, CAST(:items AS text)"), {"items": str(rows[0].items)})
+    def choke(connection: bare.Connection, rows: Sequence[requests.New]) -> None:
+        connection.execute("SELECT 1 / 0, %(items)s::text", {"items": str(rows[0].items)})
 
     monkeypatch.setattr("app.intake.requests.add", choke)
 

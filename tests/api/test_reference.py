@@ -92,7 +92,9 @@ def test_a_new_content_is_a_new_version_and_is_noted(
 
     assert (reply.status_code, told(reply)["version"]) == (201, 2)
     with database.autocommit() as session:
-        entries = session.scalars(select(AuditEntry).where(AuditEntry.subject == f"reference:{name}")).all()
+        entries = session.scalars(
+            select(AuditEntry).where(AuditEntry.subject == f"reference:{name}").order_by(AuditEntry.id)
+        ).all()
     assert [entry.details["version"] for entry in entries] == [1, 2]
     assert {entry.actor for entry in entries} == {told(reply)["created_by"]}
     assert entries[1].request_id == reply.headers["X-Request-Id"]
