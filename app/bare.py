@@ -17,15 +17,23 @@ from sqlalchemy.orm import Session
 #: A connection that was idle for longer is looked at before it is used.
 TRUSTED_FOR_S = 2.0
 
+#: No statement is run so often that psycopg would prepare it by itself.
+_ONLY_WHEN_SAID = 2**31
+
 Connection = psycopg.Connection[Any]
 
 
 class Bare:
-    """Connections as the engine makes them. With `autocommit` each statement on them is a transaction."""
+    """Connections as the engine makes them.
 
-    def __init__(self, engine: Engine, *, autocommit: bool) -> None:
+    With `autocommit` each statement on them is a transaction. Where one `prepares`, statements of which it is said are
+    prepared; on the engine's own connections none is, since others might have them forgotten there.
+    """
+
+    def __init__(self, engine: Engine, *, autocommit: bool, prepares: bool) -> None:
         self._engine = engine
         self._autocommit = autocommit
+        self._prepare_threshold = _ONLY_WHEN_SAID if prepares else None
         #: Those that nobody uses now, and since when.
         self._kept: deque[tuple[Connection, float]] = deque()
 
@@ -57,6 +65,7 @@ class Bare:
         made: Any = of_pool.driver_connection
         of_pool.detach()
         made.autocommit = self._autocommit
+        made.prepare_threshold = self._prepare_threshold
         return made  # type: ignore[no-any-return]  # SQLAlchemy knows no driver's types.
 
 

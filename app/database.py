@@ -21,18 +21,14 @@ from app.settings import Settings
 AWAY_CLASSES = ("08", "53", "40", "57P", "25P03", "55P03")
 
 
-#: Only those of `app.statements` are prepared: no other is run so often before.
-_ONLY_WHEN_SAID = 2**31
-
-
 class Database:
     """A pool of connections to Postgres and the transactions made on it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, prepares: bool) -> None:
         self.engine = engine
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._transactions = bare.Bare(engine, autocommit=False)
-        self._singles = bare.Bare(engine, autocommit=True)
+        self._transactions = bare.Bare(engine, autocommit=False, prepares=prepares)
+        self._singles = bare.Bare(engine, autocommit=True, prepares=prepares)
         ping_the_idle(engine)
 
     @classmethod
@@ -56,13 +52,14 @@ class Database:
                     "application_name": f"rate-{name}",
                     "connect_timeout": 5,
                     "options": options,
-                    "prepare_threshold": _ONLY_WHEN_SAID if settings.database_prepare == "on" else None,
+                    "prepare_threshold": None,  # Only bare connections prepare.
                 },
                 json_serializer=json.text,
                 json_deserializer=json.loads,
                 # An error's text ends up in logs, where items have no place.
                 hide_parameters=True,
-            )
+            ),
+            prepares=settings.database_prepare == "on",
         )
 
     @contextmanager

@@ -84,3 +84,11 @@ def test_a_connection_that_postgres_ends_in_a_transaction_says_that_it_is_away(d
         meet_the_end()
 
     assert backend(database)
+
+
+def test_nothing_is_prepared_on_a_connection_of_the_pool(database: Database) -> None:
+    with database.transaction() as session:
+        Statement("one", "SELECT 1").run(bare.of(session))
+        bare.of(session).execute("SELECT 2", prepare=True)
+
+        assert session.scalar(text("SELECT count(*) FROM pg_prepared_statements")) == 0
