@@ -117,6 +117,8 @@ def redis_text(server: RedisServer) -> str:
             "set": direct.smembers,
             "zset": lambda key: direct.zrange(key, 0, -1),
             "stream": direct.xrange,
+            # What ran out between SCAN and TYPE.
+            "none": lambda key: None,
         }
         return "\n".join(f"{key} {read[direct.type(key)](key)}" for key in direct.scan_iter())
 
