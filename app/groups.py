@@ -136,8 +136,26 @@ class Once(Generic[K, R]):
         """Return the answer of `ask`, or of another one for the same `key` that is on its way."""
         mine: Place[None, R] = Place(None)
         theirs = self._asked.setdefault(key, mine)
-        if theirs is not mine:
-            return theirs.wait()
+        if theirs is mine:
+            self._answer(key, mine, ask)
+        return theirs.wait()
+
+    def soon(self, key: K, ask: Callable[[], R]) -> None:
+        """Have `ask` called by a thread (a greenlet under gevent), unless an answer for this `key` is on its way.
+
+        Nobody hears what it comes to, save those who ask by `do` meanwhile.
+        """
+        mine: Place[None, R] = Place(None)
+        if self._asked.setdefault(key, mine) is not mine:
+            return
+        # A context of its own: a greenlet would have that of whoever came first.
+        alone = Context()
+        try:
+            threading.Thread(target=alone.run, args=(self._answer, key, mine, ask), name="once", daemon=True).start()
+        except RuntimeError:  # There are too many threads.
+            self._answer(key, mine, ask)
+
+    def _answer(self, key: K, place: Place[None, R], ask: Callable[[], R]) -> None:
         answer: R | Exception = Unanswered()
         try:
             answer = ask()
@@ -145,8 +163,7 @@ class Once(Generic[K, R]):
             answer = error
         finally:
             del self._asked[key]
-            mine.end(answer)
-        return mine.wait()
+            place.end(answer)
 
 
 class Unanswered(Exception):

@@ -1,4 +1,4 @@
-"""The outbox: which requests this process has sent, written to their rows a second later and in batches.
+"""The outbox: which requests this process has sent, written to their rows a second or two later and in batches.
 
 By then most of them are done and need no write at all. What is lost with the process is only knowledge: a row that is
 not known as sent is sent again by `app.rescue`, which is harmless.
@@ -19,7 +19,8 @@ from app.models import requests
 
 log = structlog.get_logger(__name__)
 
-#: How long a sent request has to be done before its row is written: shorter than `rescue_after_ms`.
+#: How long a sent request has at least to be done before its row is written; twice this is shorter than
+#: `rescue_after_ms`. Were it written any sooner, the worker would find the row locked, and come back later.
 PAUSE_S = 1.0
 
 
@@ -32,6 +33,8 @@ class Outbox:
         #: The epoch as it was read *before* a send: an older one makes a send too many, a newer one would lose it.
         self._epoch: str | None = None
         self._sent: list[tuple[UUID, str]] = []
+        #: What was sent before the last pause began.
+        self._earlier: list[tuple[UUID, str]] = []
         self._busy = threading.Event()
         self._stop = threading.Event()
         self._pid: int | None = None
@@ -63,7 +66,12 @@ class Outbox:
 
     def flush(self) -> None:
         """Write down what was sent until now. A database that is away costs only a repeated send."""
-        sent, self._sent = self._sent, []
+        self._turn()
+        self._turn()
+
+    def _turn(self) -> None:
+        """Write down what was sent before the last turn."""
+        sent, self._earlier, self._sent = self._earlier, self._sent, []
         by_epoch: defaultdict[str, list[UUID]] = defaultdict(list)
         for request_id, epoch in sent:
             by_epoch[epoch].append(request_id)
@@ -84,8 +92,9 @@ class Outbox:
     def _run(self, stop: threading.Event) -> None:
         self.read_epoch()
         while not stop.is_set():
-            self._busy.wait()
+            if not self._earlier:
+                self._busy.wait()
             self._busy.clear()
             stop.wait(PAUSE_S)
-            self.flush()
+            self._turn()
             self.read_epoch()

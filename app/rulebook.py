@@ -7,6 +7,7 @@ version is compiled anew when the table has a new one.
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ from app.shelf import Shelf
 
 #: What is published or loaded is the newest everywhere after at most this long.
 NEWEST_FOR_S = 1.0
-#: After so long one of those who come asks; the others go by what is known until he has the answer.
+#: After so long it is asked for anew; who comes goes by what is known until the answer is there.
 ASK_AFTER_S = NEWEST_FOR_S / 2
 #: Compiled rule sets kept, and as many texts.
 KEPT = 128
@@ -66,7 +67,7 @@ class Rulebook:
         return f"{bare}@{newest}"
 
     def named(self, database: Database, name: str) -> str:
-        """Return what `resolve` returns. Mostly that is known, and nobody is asked.
+        """Return what `resolve` returns. Mostly that is known, and nobody has to wait for it to be asked anew.
 
         Raises:
             UnknownRuleSet: nothing of that name and version is published.
@@ -74,10 +75,12 @@ class Rulebook:
         """
         if name in self._tables:
             return name
-        newest = self._known("ruleset", name)
-        if newest is not None:
-            return f"{name}@{newest}"
-        return self._names.do(name, lambda: self._named(database, name))
+        newest = self._believed("ruleset", name)
+        if newest is None:
+            return self._names.do(name, partial(self._named, database, name))
+        if self._is_due("ruleset", name):
+            self._names.soon(name, partial(self._named, database, name))
+        return f"{name}@{newest}"
 
     def texts(self, database: Database, ref: str) -> Texts:
         """Return the texts of the rules of exactly this version, which need not be compiled.
@@ -152,10 +155,16 @@ class Rulebook:
 
         It is asked for again by one of those who come half-way, so that not all who come at the same moment have to.
         """
-        known, now = self._newest.get((kind, name)), time.monotonic()
-        if known is None or now - known[0] >= NEWEST_FOR_S or now >= self._ask_at[kind, name]:
-            return None
-        return known[1]
+        return None if self._is_due(kind, name) else self._believed(kind, name)
+
+    def _believed(self, kind: str, name: str) -> int | None:
+        """Return the newest version if it was asked for a moment ago."""
+        known = self._newest.get((kind, name))
+        return known[1] if known and time.monotonic() - known[0] < NEWEST_FOR_S else None
+
+    def _is_due(self, kind: str, name: str) -> bool:
+        """Return whether it is time to ask for the newest version."""
+        return time.monotonic() >= self._ask_at.get((kind, name), 0.0)
 
 
 def is_version(text: str) -> bool:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import structlog
 
-from app.groups import Groups, Once
+from app.groups import Groups, Once, Place
 from tests.processes import wait_for
 
 
@@ -156,3 +156,79 @@ def test_an_error_is_the_answer_of_all_who_asked_and_of_none_who_ask_later() -> 
         once.do("a", lambda: 1 // 0)
 
     assert once.do("a", lambda: 1) == 1
+
+
+def test_who_asks_for_later_does_not_wait_and_who_comes_meanwhile_gets_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    once: Once[str, int] = Once()
+    asked: list[int] = []
+    answer = threading.Event()
+    wait = Place.wait
+
+    def ask() -> int:
+        asked.append(1)
+        answer.wait()
+        return 42
+
+    def waiting(place: Place[None, int]) -> int:
+        answer.set()
+        return wait(place)
+
+    once.soon("a", ask)
+    once.soon("a", ask)
+    monkeypatch.setattr(Place, "wait", waiting)
+
+    assert once.do("a", lambda: 43) == 42
+    assert asked == [1]
+    assert once.do("a", lambda: 44) == 44
+
+
+def test_an_error_that_nobody_waits_for_is_nobodys(capfd: pytest.CaptureFixture[str]) -> None:
+    once: Once[str, int] = Once()
+    threads: list[threading.Thread] = []
+
+    def ask() -> int:
+        threads.append(threading.current_thread())
+        raise Away
+
+    once.soon("a", ask)
+    wait_for(lambda: bool(threads), what="the question")
+    threads[0].join(10)
+
+    assert once.do("a", lambda: 1) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_without_another_thread_it_is_asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    once: Once[str, int] = Once()
+    asked: list[threading.Thread] = []
+
+    def ask() -> int:
+        asked.append(threading.current_thread())
+        return 1
+
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    once.soon("a", ask)
+
+    assert asked == [threading.current_thread()]
+    assert once.do("a", lambda: 2) == 2
+
+
+def test_what_is_asked_for_later_is_asked_in_nobodys_context() -> None:
+    bound: list[dict[str, object]] = []
+    asked = threading.Event()
+
+    def look() -> int:
+        bound.append(dict(structlog.contextvars.get_contextvars()))
+        asked.set()
+        return 0
+
+    with structlog.contextvars.bound_contextvars(request_id="somebody's"):
+        Once[str, int]().soon("a", look)
+
+    assert asked.wait(10)
+    assert bound == [{}]

@@ -1,5 +1,6 @@
 """The rulebook: names become versions, versions become compiled rule sets, and what is new is seen soon."""
 
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +81,33 @@ def test_a_new_version_is_seen_soon(database: Database) -> None:
     publish(database, 2)
 
     wait_for(lambda: resolve(rulebook, database, "tiny") == "tiny@2", timeout_s=NEWEST_FOR_S + 5)
+
+
+def test_half_way_the_newest_version_is_asked_for_anew_and_nobody_waits_for_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.rulebook.NEWEST_FOR_S", 600.0)
+    monkeypatch.setattr("app.rulebook.ASK_AFTER_S", 600.0)
+    publish(database, 1)
+    rulebook = Rulebook()
+    assert rulebook.named(database, "tiny") == "tiny@1"
+    publish(database, 2)
+    assert rulebook.named(database, "tiny") == "tiny@1"
+
+    asked: list[threading.Thread] = []
+    ask = Rulebook._named
+
+    def asking(*of: Any) -> str:
+        asked.append(threading.current_thread())
+        return ask(*of)
+
+    monkeypatch.setattr(Rulebook, "_named", asking)
+    rulebook._ask_at["ruleset", "tiny"] = time.monotonic()
+
+    assert rulebook.named(database, "tiny") == "tiny@1"
+    wait_for(lambda: rulebook.named(database, "tiny") == "tiny@2", what="the new version")
+    assert len(asked) == 1
+    assert asked[0] is not threading.current_thread()
 
 
 def test_a_version_is_compiled_once(database: Database) -> None:

@@ -7,16 +7,16 @@ up is whom it speaks for.
 
 import time
 from collections.abc import Callable, Container
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from app.auth import tokens
 from app.auth.jwts import Verifier
 from app.auth.strangers import Strangers
 from app.database import Database
-from app.errors import DatabaseAway, InvalidToken, IssuerAway, MisplacedToken, Unauthenticated
+from app.errors import DatabaseAway, InvalidToken, MisplacedToken, Unauthenticated
 from app.groups import Once
 from app.models import access
 
@@ -42,7 +42,7 @@ class Caller:
 
 @dataclass(slots=True)
 class _Known:
-    """A caller that is believed until then (monotonic, s), and when it is asked after again."""
+    """A caller that is believed until then (monotonic, s), and from when on it is asked after again."""
 
     caller: Caller
     until: float
@@ -76,25 +76,18 @@ class Callers:
         """
         token = carried(header, query)
         digest = tokens.digest(token)
-        known, now = self._known.get(digest), time.monotonic()
-        if known is None:
-            return self._meet(token, digest, address, now)
-        if now >= known.until:
-            return self._look_up(token, digest)
-        if now >= known.ask_at:
-            # One of those who come half-way asks, so that not all who come at the same moment have to.
-            known.ask_at = known.until
-            with suppress(DatabaseAway, IssuerAway):
-                return self._look_up(token, digest)
-        return known.caller
+        caller = self._believed(token, digest)
+        if caller is not None:
+            return caller
+        return self._look_up(token, digest) if digest in self._known else self._meet(token, digest, address)
 
     def known(self, header: Header, query: Container[str]) -> Caller | None:
-        """Return who `identify` would return, if that is known well enough; None if somebody has to be asked.
+        """Return who `identify` would return, if that is known; None if it has to be asked.
 
         Raises Unauthenticated, MisplacedToken.
         """
-        known = self._known.get(tokens.digest(carried(header, query)))
-        return known.caller if known and time.monotonic() < min(known.ask_at, known.until) else None
+        token = carried(header, query)
+        return self._believed(token, tokens.digest(token))
 
     @property
     def has_uses(self) -> bool:
@@ -112,7 +105,21 @@ class Callers:
         except DatabaseAway:
             return
 
-    def _meet(self, token: str, digest: bytes, address: str | None, now: float) -> Caller:
+    def _believed(self, token: str, digest: bytes) -> Caller | None:
+        """Return whose token this is, if that was asked a moment ago.
+
+        Half-way there it is asked anew, and nobody has to wait for it.
+        """
+        known, now = self._known.get(digest), time.monotonic()
+        if known is None or now >= known.until:
+            return None
+        if now >= known.ask_at:
+            known.ask_at = known.until
+            self._asked.soon(digest, partial(self._ask, token, digest))
+        return known.caller
+
+    def _meet(self, token: str, digest: bytes, address: str | None) -> Caller:
+        now = time.monotonic()
         self._strangers.admit(address, now)
         try:
             return self._look_up(token, digest)
@@ -121,7 +128,7 @@ class Callers:
             raise
 
     def _look_up(self, token: str, digest: bytes) -> Caller:
-        return self._asked.do(digest, lambda: self._ask(token, digest))
+        return self._asked.do(digest, partial(self._ask, token, digest))
 
     def _ask(self, token: str, digest: bytes) -> Caller:
         asked_at = time.monotonic()

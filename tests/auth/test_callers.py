@@ -1,6 +1,8 @@
 """Callers: what one process believes of a token, and for how long, while others revoke it and use it."""
 
 import json
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -92,6 +94,42 @@ def test_a_good_token_is_looked_up_once_for_a_moment(
         monkeypatch.setattr(Database, way, lambda _: pytest.fail("the database was asked"))
 
     assert [identify(process, token) for token in (opaque, jwt)] == first
+
+
+def test_half_way_a_token_is_looked_up_anew_and_nobody_waits_for_it(
+    process: Callers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.auth.callers.BELIEVED_FOR_S", 600.0)
+    token = issue_token(database)
+    caller = identify(process, token)
+    known = process._known[tokens.digest(token)]
+    asked: list[threading.Thread] = []
+    valid_token = access.valid_token
+
+    def look_up(*of: Any) -> Any:
+        asked.append(threading.current_thread())
+        return valid_token(*of)
+
+    monkeypatch.setattr(access, "valid_token", look_up)
+    known.ask_at = time.monotonic()
+
+    assert [identify(process, token) for _ in range(3)] == [caller] * 3
+    wait_for(lambda: process._known[tokens.digest(token)] is not known, what="the new answer")
+    assert len(asked) == 1
+    assert asked[0] is not threading.current_thread()
+
+
+def test_a_token_that_was_revoked_half_way_is_refused_before_its_time(
+    process: Callers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.auth.callers.BELIEVED_FOR_S", 600.0)
+    token = issue_token(database)
+    identify(process, token)
+    with database.transaction() as session:
+        assert access.revoke(session, row(database, token).id)
+    process._known[tokens.digest(token)].ask_at = time.monotonic()
+
+    wait_for(lambda: refuses(process, token), what="the refusal")
 
 
 def test_tokens_of_both_kinds_speak_for_the_same_client(process: Callers, database: Database) -> None:
