@@ -1,9 +1,12 @@
 """Statements that are run for every group of requests, by libpq itself: it costs half of what psycopg's cursors do.
 
-Parameters are texts, and columns come in PostgreSQL's binary formats. What may surprise: a call blocks its thread in C,
-which suits the threads of a worker and would hold up all greenlets of a web process.
+Parameters are texts, and columns come in PostgreSQL's binary formats. A transaction begins and ends in the same round
+trips as its first and its last statement (libpq's pipeline mode:
+https://www.postgresql.org/docs/current/libpq-pipeline-mode.html). What may surprise: a call blocks its thread, which
+suits the threads of a worker and would hold up all greenlets of a web process.
 """
 
+import select
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,22 +57,35 @@ class Statement:
         self._text = text.encode()
         self._columns = tuple(enumerate(columns))
 
-    def run(self, connection: Connection, *parameters: str | bytes) -> list[tuple[Any, ...]]:
-        """Return the rows, in the connection's transaction, which has begun by then.
+    def run(self, connection: Connection, *parameters: str | bytes, commits: bool = False) -> list[tuple[Any, ...]]:
+        """Return the rows, in the connection's transaction, which has begun by then, and with `commits` is committed.
 
         Raises:
-            psycopg.Error: as psycopg's cursors do.
+            psycopg.Error: as psycopg's cursors do. The transaction, and the connection with it, is of no more use.
         """
         pgconn = connection.pgconn
-        if pgconn.transaction_status == _IDLE:
-            checked(pgconn, pgconn.exec_(b"BEGIN"))
-        values = [each.encode() if isinstance(each, str) else each for each in parameters]
-        if connection.prepare_threshold is None:
-            result = pgconn.exec_params(self._text, values, result_format=_BINARY)
-        else:
+        prepares = connection.prepare_threshold is not None
+        if prepares:
             self._prepare(connection)
-            result = pgconn.exec_prepared(self._name, values, result_format=_BINARY)
-        checked(pgconn, result)
+        values = [each.encode() if isinstance(each, str) else each for each in parameters]
+        begins = pgconn.transaction_status == _IDLE
+        pgconn.enter_pipeline_mode()
+        if begins:
+            pgconn.send_query_params(b"BEGIN", None)
+        if prepares:
+            pgconn.send_query_prepared(self._name, values, result_format=_BINARY)
+        else:
+            pgconn.send_query_params(self._text, values, result_format=_BINARY)
+        if commits:
+            pgconn.send_query_params(b"COMMIT", None)
+        pgconn.pipeline_sync()
+        results = answers(pgconn)
+        pgconn.exit_pipeline_mode()
+        for result in results:
+            checked(pgconn, result)
+        return self._rows(results[1 if begins else 0])
+
+    def _rows(self, result: pq.abc.PGresult) -> list[tuple[Any, ...]]:
         get = result.get_value
         return [
             tuple([None if (value := get(row, column)) is None else made(value) for column, made in self._columns])
@@ -88,6 +104,27 @@ def commit(connection: Connection) -> None:
     pgconn = connection.pgconn
     if pgconn.transaction_status != _IDLE:
         checked(pgconn, pgconn.exec_(b"COMMIT"))
+
+
+def answers(pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:
+    """Return what the server says of each command up to the pipeline's end.
+
+    Raises:
+        psycopg.OperationalError: the connection broke.
+    """
+    results: list[pq.abc.PGresult] = []
+    poll = select.poll()
+    poll.register(pgconn.socket, select.POLLIN)
+    while True:
+        while pgconn.is_busy():
+            poll.poll()  # To have libpq wait would keep all other threads waiting, too.
+            pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is None:  # Which ends what is said of one command.
+            continue
+        if result.status == pq.ExecStatus.PIPELINE_SYNC:
+            return results
+        results.append(result)
 
 
 def checked(pgconn: pq.abc.PGconn, result: pq.abc.PGresult) -> None:

@@ -62,7 +62,7 @@ def judge(ruleset: RuleSet, items: Iterable[Any], autofix: str | None = None) ->
 def record(
     connection: psycopg.Connection[Any], judged: Sequence[tuple[requests.Claimed, Judgement]]
 ) -> Sequence[standings.Standing]:
-    """Return where these requests stand now that their verdicts are recorded, all of them by one statement.
+    """Return where these requests stand now that their verdicts are recorded: by one statement, and committed.
 
     Of one that had ended already nothing is recorded, and it is left out.
     """

@@ -1,13 +1,16 @@
 """Statements: what libpq gives for them is what psycopg's cursors would give, in the same transaction."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import pq
 
 from app.database import Database
+from app.errors import DatabaseAway
 from app.settings import Settings
 from app.statements import Statement, jsonb, moment, uuid
 
@@ -47,6 +50,66 @@ def test_a_transaction_begins_with_the_first_statement(database: Database) -> No
         later = now.run(connection)
 
     assert first == second == third < later
+
+
+@pytest.mark.parametrize("prepare", ["on", "off"])
+def test_the_last_statement_ends_the_transaction(settings: Settings, prepare: str) -> None:
+    database = Database.from_settings(replace(settings, database_prepare=prepare), name="test")  # type: ignore[arg-type]
+    now = Statement("now", "SELECT now()", moment)
+
+    with database.begin() as connection:
+        first, last = now.run(connection), now.run(connection, commits=True)
+        assert connection.info.transaction_status == pq.TransactionStatus.IDLE
+        alone = now.run(connection, commits=True)
+
+    database.close()
+    assert first == last < alone
+
+
+def test_what_fails_is_not_committed(database: Database) -> None:
+    with database.single() as connection:
+        connection.execute("CREATE TABLE numbers (number integer CHECK (number < 10))")
+    add = Statement("add", "INSERT INTO numbers VALUES ($1::integer)")
+
+    def add_both() -> None:
+        with database.begin() as connection:
+            add.run(connection, "1")
+            add.run(connection, "10", commits=True)
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        add_both()
+    with database.begin() as connection:
+        add.run(connection, "2", commits=True)
+
+    with database.single() as connection:
+        assert connection.execute("SELECT number FROM numbers").fetchall() == [(2,)]
+
+
+def test_a_server_that_hangs_up_in_the_midst_is_away(database: Database) -> None:
+    end = Statement("end", "SELECT pg_terminate_backend(pg_backend_pid())")
+
+    for commits in (False, True):
+        with pytest.raises(DatabaseAway), database.begin() as connection:
+            end.run(connection, commits=commits)
+
+
+def test_other_threads_go_on_while_one_waits_for_the_server(database: Database) -> None:
+    nap = Statement("nap", "SELECT pg_sleep(1)")
+    over = threading.Event()
+
+    def wait() -> None:
+        with database.begin() as connection:
+            nap.run(connection, commits=True)
+        over.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    turns = 0
+    while not over.wait(0.01):
+        turns += 1
+    thread.join()
+
+    assert turns > 10
 
 
 def test_an_error_is_of_its_own_kind(database: Database) -> None:

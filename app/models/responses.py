@@ -96,7 +96,7 @@ def record(
 ) -> dict[UUID, datetime]:
     """Return which of these requests went from pending to done with their verdict and findings, and when.
 
-    Of one that had ended already nothing is recorded.
+    Of one that had ended already nothing is recorded. The transaction is committed.
     """
     ids = array(verdict.request_id for verdict in verdicts)
-    return dict(RECORD.run(connection, ids, json.dumps(verdicts), json.dumps(list(found))))
+    return dict(RECORD.run(connection, ids, json.dumps(verdicts), json.dumps(list(found)), commits=True))
