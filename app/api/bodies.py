@@ -84,12 +84,19 @@ def content(request: Request, *, most: int) -> bytes:
         body = request.get_data()
     except (ParseException, OSError):
         raise BadRequest("The body breaks off, or is not cut into chunks as HTTP/1.1 has it.") from None
+    except RequestEntityTooLarge:
+        raise too_large(most) from None
     if len(body) > most:
-        raise RequestEntityTooLarge
+        raise too_large(most)
     # The server takes a connection that ends too soon for the end of the body; half a file must not pass for a whole.
     if len(body) < (request.content_length or 0):
         raise BadRequest("The body breaks off: it is shorter than its Content-Length.")
     return body if encoding == IDENTITY else gzip.inflate(body, most=most)
+
+
+def too_large(most: int) -> RequestEntityTooLarge:
+    """Return the error for a body of more than `most` bytes."""
+    return RequestEntityTooLarge(f"The body may have {most:,} bytes at most.")
 
 
 def write(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -47,6 +47,7 @@ EXPOSED = (
     "WWW-Authenticate",
     "X-Request-Id",
 )
+_EXPOSED = HeaderSet(EXPOSED).to_header()
 #: What answers vary by where callers from some origins are served.
 VARY = "Origin"
 #: Seconds that a browser may remember a preflight; Chromium remembers none for longer.
@@ -94,15 +95,20 @@ def preflight(origins: frozenset[str]) -> Callable[[], Response | None]:
     return answer
 
 
+def headers(origin: str | None, origins: frozenset[str]) -> dict[str, str]:
+    """Return the header fields that let a caller from this origin read an answer, if it is one of these."""
+    if origin is None or origin not in origins:
+        return {}
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _EXPOSED}
+
+
 def share(origins: frozenset[str]) -> Callable[[Response], Response]:
     """Return what lets a caller from one of the origins read an answer."""
 
     def mark(response: Response) -> Response:
         # Also for those that are not listed: what a cache keeps for one is not for the other.
         response.vary.add(VARY)
-        if request.origin in origins:
-            response.access_control_allow_origin = request.origin
-            response.access_control_expose_headers = HeaderSet(EXPOSED)
+        response.headers.update(headers(request.origin, origins))
         return response
 
     return mark

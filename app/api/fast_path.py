@@ -51,7 +51,6 @@ _UNUSUAL = frozenset(
         "HTTP_CONTENT_ENCODING",
         "HTTP_IDEMPOTENCY_KEY",
         "HTTP_IF_NONE_MATCH",
-        "HTTP_ORIGIN",
         "HTTP_TRANSFER_ENCODING",
     }
 )
@@ -125,8 +124,7 @@ class FastPath:
         self._metrics = metrics
         self._headers = {"Content-Type": "application/json", **security_headers.HEADERS}
         self._tells_limits = settings.rate_limit_headers == "on"
-        #: What every answer varies by.
-        self._vary = cors.VARY if cors.listed(settings.cors_origins) else ""
+        self._origins = cors.listed(settings.cors_origins)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request."""
@@ -141,6 +139,8 @@ class FastPath:
             told = call.serve(self._desk)
             body = json.dumps(told.value)
             headers = self._told(call, told, body) | {request_ids.HEADER: request_id}
+            if self._origins:
+                share(headers, environ.get("HTTP_ORIGIN"), self._origins)
             seconds = timing.elapsed_s(environ)
             access_log.answered(call.method, call.rule, told.status, seconds)
             self._metrics.answered(call.method, call.rule, told.status, seconds)
@@ -160,8 +160,6 @@ class FastPath:
             headers |= etags.tagged(etags.of_bytes(body))
         if self._tells_limits:
             headers |= self._limits.headers(call.caller.client_id)
-        if self._vary:
-            headers["Vary"] = f"{vary}, {self._vary}" if (vary := headers.get("Vary")) else self._vary
         return headers
 
     def _plain(self, environ: WSGIEnvironment) -> Call | None:
@@ -207,6 +205,12 @@ class FastPath:
             body = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = io.BytesIO(body)
         return body if len(body) == int(length) else None
+
+
+def share(headers: dict[str, str], origin: str | None, origins: frozenset[str]) -> None:
+    """Have the headers of an answer let a caller from one of the origins read it."""
+    headers["Vary"] = f"{vary}, {cors.VARY}" if (vary := headers.get("Vary")) else cors.VARY
+    headers |= cors.headers(origin, origins)
 
 
 def _language(environ: WSGIEnvironment) -> str:

@@ -40,7 +40,7 @@ def inflate(body: bytes, *, most: int) -> bytes:
             raise broken() from None
         size += len(found[-1])
         if size > allowed:
-            raise RequestEntityTooLarge
+            raise RequestEntityTooLarge(f"What is in the body may have {allowed:,} bytes at most.")
         if not member.eof:
             raise broken()
         body = member.unused_data

@@ -131,6 +131,8 @@ def from_http(error: HTTPException) -> Response:
     code, title, detail = STATUSES.get(status, (re.sub(r"[^a-z]+", "_", name.lower()), name, None))
     if isinstance(error, MethodNotAllowed):
         detail = f"Allowed here: {', '.join(sorted(error.valid_methods or ()))}."
+    elif error.description != type(error).description:  # It was raised by us, who know more.
+        detail = error.description
     headers = {key: value for key, value in error.get_headers() if key != "Content-Type"}
     return answer(status, code, title, detail or error.description or title, headers=headers)
 

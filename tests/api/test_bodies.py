@@ -66,7 +66,9 @@ def test_a_large_body_is_refused(client: FlaskClient, auth: dict[str, str]) -> N
 
 def test_a_body_of_the_very_size_that_is_allowed_is_taken(client: FlaskClient, auth: dict[str, str]) -> None:
     assert post(client, auth, body_of(LIMIT)).status_code == 202
-    problem(post(client, auth, body_of(LIMIT + 1)), 413, "body_too_large")
+    reply = post(client, auth, body_of(LIMIT + 1))
+    problem(reply, 413, "body_too_large")
+    assert f"{LIMIT:,} bytes" in reply.get_json()["detail"]
 
 
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 202), (LIMIT + 1, 413), (LIMIT + 2, 413), (2 * LIMIT, 413)])

@@ -166,7 +166,7 @@ def test_the_token_may_come_in_either_header(ways: Ways, known: Auth) -> None:
 
 UNPLAIN: dict[str, dict[str, Any]] = {
     "a key": {"json": ITEM, "headers": {"Idempotency-Key": "one"}},
-    "a browser": {"json": ITEM, "headers": {"Origin": "https://rates.example"}},
+    "a browser is plain": {"json": ITEM, "headers": {"Origin": "https://rates.example"}},
     "compressed": {"json": ITEM, "headers": {"Content-Encoding": "gzip"}},
     "another type": {"data": "a", "content_type": "text/plain"},
     "no body": {"content_type": "application/json"},
@@ -308,15 +308,17 @@ def test_plain_requests_are_logged_and_counted_like_all_others(
     assert not structlog.contextvars.get_contextvars()
 
 
-def test_what_other_origins_may_read_varies_on_both_ways(own_settings: Settings) -> None:
-    with application(replace(own_settings, cors_origins="https://rates.example")) as app:
+@pytest.mark.parametrize("origin", [{}, {"Origin": "https://rates.example"}, {"Origin": "https://others.example"}])
+def test_what_other_origins_may_read_is_the_same_on_both_ways(own_settings: Settings, origin: Auth) -> None:
+    with application(replace(own_settings, cors_origins="https://rates.example chrome-extension://abc")) as app:
         ways, database = Ways(app), app.extensions["platform"].database
-        auth = introduced(ways, issue_token(database))
+        call: dict[str, Any] = {"json": ITEM, "headers": introduced(ways, issue_token(database)) | origin}
 
-        reply, is_flasks = ways.fast(VALIDATE, method="POST", json=ITEM, headers=auth)
+        reply, is_flasks = ways.fast(VALIDATE, method="POST", **call)
 
         assert not is_flasks
-        assert shape(reply) == shape(ways.flask(VALIDATE, method="POST", json=ITEM, headers=auth))
+        assert ("Access-Control-Allow-Origin" in reply.headers) == ("https://rates.example" in origin.values())
+        assert shape(reply) == shape(ways.flask(VALIDATE, method="POST", **call))
 
 
 ANYTHING = st.recursive(

@@ -103,6 +103,7 @@ def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(
 
     monkeypatch.setattr(Database, "transaction", away)
     monkeypatch.setattr(Database, "autocommit", away)
+    monkeypatch.setattr(Database, "single", away)
 
     reply = client.post(VALIDATE, json={"ruleset": "fx_rate", "item": GOOD_RATE}, headers=auth)
 
