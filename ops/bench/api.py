@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops import up
-from ops.bench import environment, table
+from ops.bench import cpu, environment, table
 from ops.bench.contenders import ProgramFailed
 from ops.bench.house import STAGES, House, Run, Wrong, opened
 from ops.bench.load import Crowd, Way
@@ -127,7 +127,7 @@ def _beside(other: Service, runs: Runs, way: Way, crowd: Crowd, figure: Figure, 
     return Row(f"{figure.what}, {crowd.name}, {way}", mine, f"{other.name} {yours}", ratio(ours, theirs), bar)
 
 
-def cpu(runs: Runs, plan: Plan) -> list[tuple[str, ...]]:
+def spent(runs: Runs, plan: Plan) -> list[tuple[str, ...]]:
     """Return the table of the CPU that a verdict takes in each stage, in milliseconds."""
     lines: list[tuple[str, ...]] = [("ms of CPU a verdict", *STAGES, "all but clients")]
     for crowd in plan.crowds:
@@ -156,10 +156,13 @@ def measure(plan: Plan, *, no_peers: str | None) -> tuple[list[str], list[Row], 
     """Return how it was measured, the rows, and the table of CPU. Raises what stops it."""
     services = [OURS, FLOOR] if no_peers else [PEER, OURS, FLOOR]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, opened(Path(folder), services) as house:
+        before = cpu.machine_s()
         runs = visits(house, plan)
+        all_s, kept_s = (late - early for early, late in zip(before, cpu.machine_s(), strict=True))
         for running in house.services:
             running.count()
-        return facts(house, plan), list(rows(runs, plan, no_peers=no_peers)), cpu(runs, plan)
+        host = f"the host kept {kept_s / all_s:.1%} of the CPU time for itself"
+        return [*facts(house, plan), host], list(rows(runs, plan, no_peers=no_peers)), spent(runs, plan)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -72,6 +72,7 @@ def test_ours_and_the_floor_are_visited_each_way_and_every_verdict_is_counted() 
     facts, rows, used = api.measure(TINY, no_peers="not asked for")
 
     assert any("PostgreSQL 18" in fact for fact in facts)
+    assert any("the host kept" in fact for fact in facts)
     assert rows[0].beside == "Flask + Celery: not asked for"
     assert [row.what for row in rows[1:]] == [
         "POST to verdict, p50, 20/s, Prefer: wait",
@@ -219,6 +220,14 @@ def test_the_cpu_of_a_process_is_counted_with_that_of_its_children() -> None:
 
         parent.communicate(b"\n")
     assert used >= 0.09
+
+
+def test_the_cpu_of_the_machine_goes_on() -> None:
+    early, kept_early = cpu.machine_s()
+    wait_for(lambda: cpu.machine_s()[0] > early, "another hundredth of a second", patience_s=30)
+    late, kept_late = cpu.machine_s()
+
+    assert 0 <= kept_late - kept_early <= late - early
 
 
 def test_the_cpu_of_a_process_that_is_gone_is_nothing() -> None:
