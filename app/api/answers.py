@@ -33,10 +33,12 @@ def state(standing: Standing) -> dict[str, Any]:
         "links": {"self": url, "result": f"{url}/result"},
     }
     if standing.state == State.PENDING:
-        return told | {"retry_after": RETRY_AFTER_S}
+        told["retry_after"] = RETRY_AFTER_S
+        return told
     if standing.state == State.FAILED:
         told["reason"] = standing.reason
-    return told | {"finished_at": standing.finished_at}
+    told["finished_at"] = standing.finished_at
+    return told
 
 
 def answer(standing: Standing, texts: Texts, language: str = ENGLISH) -> dict[str, Any]:

@@ -23,17 +23,21 @@ class Reader:
     ) -> None:
         self.request_id = request_id
         self.language = language
-        #: Where the request was at the last look.
-        self.seen: dict[str, Any] = {}
         self._platform = platform
         self._client_id = client_id
         self._waits = waits
+        self._seen: Standing | None = None
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """Where the request was at the last look without an answer; nothing if there was none."""
+        return answers.state(self._seen) if self._seen else {}
 
     def __call__(self) -> dict[str, Any] | None:
         """Return the answer, or None while there is none. Raises RequestNotFound, DatabaseAway."""
         standing = self._first_look() or self.look()
         if standing.state == State.PENDING:
-            self.seen = answers.state(standing)
+            self._seen = standing
             return None
         texts: Texts = {}
         if standing.outcome and standing.outcome.found:
