@@ -110,10 +110,11 @@ class Intake:
         epoch = self._outbox.epoch
         with spans.shared([entry.context for entry in group], "send"):
             outcomes = self._enqueue([entry.context.run(message, entry.row.id) for entry in group])
+        sent = [entry.row.id for entry, error in zip(group, outcomes, strict=True) if error is None]
+        if sent:
+            self._outbox.sent(sent, epoch)
         for entry, error in zip(group, outcomes, strict=True):
-            if error is None:
-                self._outbox.sent(entry.row.id, epoch)
-            else:
+            if error is not None:
                 entry.context.run(log.warning, "intake.not_sent", validation=str(entry.row.id), error=str(error))
 
     def _enqueue(self, group: Sequence[Message[Any]]) -> Sequence[Exception | None]:

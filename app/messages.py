@@ -5,6 +5,7 @@ The API names an actor through this file and never imports `tasks`, so the usual
 
 from uuid import UUID
 
+import uuid_utils
 from dramatiq import Message
 
 #: Single validations, for which somebody may be waiting.
@@ -30,21 +31,19 @@ FORGET_COMPARISONS = "forget_comparisons"
 TICK_AGE_MS = 5_000
 
 
-def validate(
-    request_id: UUID, *, trace: str | None = None, traceparent: str | None = None, tracestate: str | None = None
-) -> Message[None]:
+def validate(request_id: UUID, **origin: str) -> Message[None]:
     """Return the message that has one request validated. It carries the id, never the item.
 
-    `trace` is the HTTP request's id, for the worker's log lines; the others are its trace (W3C). See `spans.origin`.
+    `origin` is what `spans.origin` tells: `trace` is the HTTP request's id, for the worker's log lines; `traceparent`
+    and `tracestate` are its trace (W3C).
     """
-    origin = {"trace": trace, "traceparent": traceparent, "tracestate": tracestate}
     return _message(VALIDATION_REQUESTS, VALIDATE, str(request_id), **origin)
 
 
 def compare(comparison_id: UUID, step: int, *, trace: str | None = None) -> Message[None]:
     """Return the message that has one step of a comparison taken. Of each step there is one at a time in the queue."""
-    options = {"unique_key": f"{comparison_id}:{step}", "trace": trace}
-    return _message(COMPARISONS, COMPARE, str(comparison_id), step, **options)
+    origin = {} if trace is None else {"trace": trace}
+    return _message(COMPARISONS, COMPARE, str(comparison_id), step, unique_key=f"{comparison_id}:{step}", **origin)
 
 
 def rescue() -> Message[None]:
@@ -72,6 +71,7 @@ def forget_comparisons() -> Message[None]:
     return _message(UPKEEP, FORGET_COMPARISONS)
 
 
-def _message(queue: str, actor: str, *args: str | int, **options: str | int | None) -> Message[None]:
-    given = {name: value for name, value in options.items() if value is not None}
-    return Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options=given)
+def _message(queue: str, actor: str, *args: str | int, **options: str | int) -> Message[None]:
+    # As random as the id that Dramatiq would give it, and made in a tenth of the time.
+    message_id = str(uuid_utils.uuid4())
+    return Message(queue_name=queue, actor_name=actor, args=args, kwargs={}, options=options, message_id=message_id)

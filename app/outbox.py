@@ -7,6 +7,7 @@ not known as sent is sent again by `app.rescue`, which is harmless.
 import os
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from uuid import UUID
 
 import redis
@@ -32,9 +33,10 @@ class Outbox:
         self._source = epoch
         #: The epoch as it was read *before* a send: an older one makes a send too many, a newer one would lose it.
         self._epoch: str | None = None
-        self._sent: list[tuple[UUID, str]] = []
+        #: Groups, each with the epoch.
+        self._sent: list[tuple[Sequence[UUID], str]] = []
         #: What was sent before the last pause began.
-        self._earlier: list[tuple[UUID, str]] = []
+        self._earlier: list[tuple[Sequence[UUID], str]] = []
         self._busy = threading.Event()
         self._stop = threading.Event()
         self._pid: int | None = None
@@ -58,10 +60,10 @@ class Outbox:
         self._busy.set()
         self.flush()
 
-    def sent(self, request_id: UUID, epoch: str | None) -> None:
-        """Remember that the request's message was sent, `epoch` having been read before that."""
+    def sent(self, request_ids: Sequence[UUID], epoch: str | None) -> None:
+        """Remember that the requests' messages were sent, `epoch` having been read before that."""
         if epoch is not None:
-            self._sent.append((request_id, epoch))
+            self._sent.append((request_ids, epoch))
         self._busy.set()
 
     def flush(self) -> None:
@@ -73,14 +75,14 @@ class Outbox:
         """Write down what was sent before the last turn."""
         sent, self._earlier, self._sent = self._earlier, self._sent, []
         by_epoch: defaultdict[str, list[UUID]] = defaultdict(list)
-        for request_id, epoch in sent:
-            by_epoch[epoch].append(request_id)
+        for request_ids, epoch in sent:
+            by_epoch[epoch] += request_ids
         try:
-            for epoch, request_ids in by_epoch.items():
+            for epoch, group in by_epoch.items():
                 with self._database.connection() as connection:
-                    requests.mark_sent(connection, request_ids, epoch=epoch)
+                    requests.mark_sent(connection, group, epoch=epoch)
         except DatabaseAway as error:
-            log.warning("outbox.not_written", requests=len(sent), error=str(error))
+            log.warning("outbox.not_written", requests=sum(map(len, by_epoch.values())), error=str(error))
 
     def read_epoch(self) -> None:
         """Learn the present epoch, if Redis tells."""

@@ -70,13 +70,15 @@ def encode(message: Message[Any]) -> bytes:
 
 def _brief(fields: dict[str, Any]) -> bytes | None:
     """Return the fields as JSON by orjson, None where Python's own might write something else or nothing."""
-    message_id = fields["message_id"]
+    queue_name, actor_name, args, kwargs, options, message_id, timestamp = fields.values()
+    if _dumps is None or not type(queue_name) is type(actor_name) is type(message_id) is str:
+        return None
     # Whoever looks for a message at Redis looks for its id as Python writes it.
-    if _dumps is None or not (type(message_id) is str and message_id.isascii() and message_id.isprintable()):
+    if not (message_id.isascii() and message_id.isprintable()):
         return None
     try:
         # This knows Python's own types and none that are derived from them. orjson takes more: UUIDs, enums, …
-        marshal.dumps(fields, _UNSHARED)
+        marshal.dumps((args, kwargs, options, timestamp), _UNSHARED)
         body = _dumps(fields)
     except (TypeError, ValueError):
         return None

@@ -145,7 +145,7 @@ class Keys:
 
 def lane_mark(priority: object) -> str:
     """Return the mark of the lane for a priority: as in Dramatiq, lower is sooner, and 0 is usual."""
-    if not isinstance(priority, int | float) or priority == 0:
+    if priority == 0 or not isinstance(priority, int | float):
         return DEFAULT
     return URGENT if priority < 0 else BULK
 

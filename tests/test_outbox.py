@@ -46,16 +46,16 @@ def test_what_was_sent_in_the_last_pause_is_left_to_the_workers(
     platform: Platform, database: Database, written: Written
 ) -> None:
     outbox, ids = Outbox(database, platform.epoch), [new_id() for _ in range(4)]
-    outbox.sent(ids[0], "first")
+    outbox.sent([ids[0]], "first")
     outbox._turn()
-    outbox.sent(ids[1], "first")
-    outbox.sent(ids[2], "second")
+    outbox.sent([ids[1]], "first")
+    outbox.sent([ids[2]], "second")
     assert written == []
 
     outbox._turn()
     assert written == [ids[:1]]
 
-    outbox.sent(ids[3], "second")
+    outbox.sent([ids[3]], "second")
     outbox.flush()
     assert written == [ids[:1], [ids[1]], [ids[2]], [ids[3]]]
 
@@ -63,9 +63,9 @@ def test_what_was_sent_in_the_last_pause_is_left_to_the_workers(
 def test_the_last_one_is_written_down_too(quick: Outbox, written: Written) -> None:
     first, second = new_id(), new_id()
 
-    quick.sent(first, quick.epoch)
+    quick.sent([first], quick.epoch)
     wait_for(lambda: written == [[first]], what="the first")
-    quick.sent(second, quick.epoch)
+    quick.sent([second], quick.epoch)
     wait_for(lambda: written == [[first], [second]], what="the second")
 
 
@@ -74,7 +74,7 @@ def test_what_was_sent_while_redis_did_not_tell_its_epoch_is_not_written_down(
 ) -> None:
     outbox = Outbox(database, platform.epoch)
 
-    outbox.sent(new_id(), None)
+    outbox.sent([new_id()], None)
     outbox.close()
 
     assert written == []
@@ -89,10 +89,10 @@ def test_a_database_that_is_away_costs_no_more_than_the_knowledge(
     outbox = Outbox(database, platform.epoch)
     with monkeypatch.context() as patch:
         patch.setattr(requests, "mark_sent", away)
-        outbox.sent(new_id(), "first")
+        outbox.sent([new_id()], "first")
         outbox.flush()
     later = new_id()
-    outbox.sent(later, "first")
+    outbox.sent([later], "first")
     outbox.flush()
 
     assert written == [[later]]

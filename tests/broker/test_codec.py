@@ -139,3 +139,9 @@ def test_a_message_without_its_time_gets_one_as_dramatiq_gives_it() -> None:
     del parts["message_timestamp"]
 
     assert decode(json.dumps(parts).encode()).message_timestamp > 0
+
+
+@pytest.mark.parametrize("part", ["queue_name", "actor_name", "message_id"])
+def test_a_name_that_dramatiq_cannot_encode_is_refused(part: str) -> None:
+    with pytest.raises(TypeError):
+        encode(message("note").copy(**{part: uuid.UUID(int=1)}))
