@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -14,8 +13,7 @@ from app.models import findings, requests, responses, standings
 from app.rules import Finding, RuleSet
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What the rules had to say about the items of one request."""
 
     item_count: int
@@ -95,7 +93,7 @@ def verdict(request_id: UUID, outcome: standings.Outcome) -> responses.New:
     """Return the row that the verdict on a request makes."""
     return responses.New(
         request_id=request_id,
-        verdict=responses.Verdict(outcome.verdict),
+        verdict=outcome.verdict,
         item_count=outcome.item_count,
         invalid_items=outcome.invalid_items,
         finding_count=len(outcome.found),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 DONE = "done"
 RETRIED = "retried"  # failed, and sent again
@@ -20,8 +20,7 @@ CANCELLED = "cancelled"  # by an operator
 _FRAMES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One run. Times are of the worker's clock."""
 
     message_id: str

@@ -8,7 +8,7 @@ committed.
 import time
 from collections.abc import Mapping, Sequence
 from contextvars import Context
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import dramatiq
@@ -36,8 +36,7 @@ MOST = 64
 LONGEST_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(NamedTuple):
     """A request that is to be judged, and the context of its message."""
 
     request_id: UUID

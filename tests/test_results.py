@@ -218,7 +218,7 @@ def test_what_another_release_tells_is_left_to_be_read(platform: Platform) -> No
 
 def test_a_request_is_expected_until_more_is_heard_of_it(platform: Platform) -> None:
     told = standing()
-    accepted = replace(told, state=State.PENDING, finished_at=None, outcome=None)
+    accepted = told._replace(state=State.PENDING, finished_at=None, outcome=None)
 
     platform.hub.accepted(accepted)
     assert platform.hub.expected(told.id) == accepted
@@ -231,7 +231,7 @@ def test_a_request_is_expected_until_more_is_heard_of_it(platform: Platform) -> 
 
 
 def test_a_process_that_is_about_to_end_expects_nothing(platform: Platform) -> None:
-    accepted = replace(standing(), state=State.PENDING)
+    accepted = standing()._replace(state=State.PENDING)
     platform.hub.accepted(accepted)
 
     platform.hub.drain()

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -68,7 +69,7 @@ class Request(Base):
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # Without slots orjson reads it in half the time.
 class New:
     """A request that is to be accepted."""
 
@@ -99,8 +100,7 @@ def add(connection: psycopg.Connection[Any], rows: Sequence[New]) -> dict[UUID, 
     return dict(made.fetchall())
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A request that is to be judged."""
 
     id: UUID
@@ -112,6 +112,9 @@ class Claimed:
     created_at: datetime
 
 
+#: Clients are few, and each has many requests.
+_client_id = lru_cache(1_000)(uuid)
+
 # In the order of the key, so that two who claim the same rows cannot wait for each other.
 CLAIM = Statement(
     "claim",
@@ -119,13 +122,14 @@ CLAIM = Statement(
     SELECT id, client_id, source, ruleset, items, autofix, created_at FROM validation_requests
     WHERE id = ANY($1::uuid[]) AND state = 'pending' ORDER BY id FOR UPDATE SKIP LOCKED
     """,
-    *(uuid, uuid, bytes.decode, bytes.decode, jsonb, bytes.decode, moment),
+    *(bytes, _client_id, bytes.decode, bytes.decode, jsonb, bytes.decode, moment),
 )
 
 
 def claim(connection: psycopg.Connection[Any], request_ids: Iterable[UUID]) -> Sequence[Claimed]:
     """Return those that are pending and that nobody holds, their rows locked until the transaction ends."""
-    return [Claimed(*row) for row in CLAIM.run(connection, array(request_ids))]
+    wanted = {each.bytes: each for each in request_ids}
+    return [Claimed(wanted[key], *row) for key, *row in CLAIM.run(connection, array(wanted.values()))]
 
 
 STATES = "SELECT id, state FROM validation_requests WHERE id = ANY(%(wanted)s::uuid[])"

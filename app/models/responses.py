@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app import json
 from app.models import findings
 from app.models.base import Base, array
-from app.statements import Statement, moment, uuid
+from app.statements import Statement, moment
 
 
 class Verdict(StrEnum):
@@ -50,12 +50,12 @@ class Response(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # Without slots orjson reads it in half the time.
 class New:
     """A verdict that is to be recorded. The fields are those of `Response`."""
 
     request_id: UUID
-    verdict: Verdict
+    verdict: str
     item_count: int
     invalid_items: Sequence[int]
     finding_count: int
@@ -87,7 +87,7 @@ RECORD = Statement(
     )
     SELECT id, finished_at FROM ended
     """,
-    *(uuid, moment),
+    *(bytes, moment),
 )
 
 
@@ -98,5 +98,6 @@ def record(
 
     Of one that had ended already nothing is recorded. The transaction is committed.
     """
-    ids = array(verdict.request_id for verdict in verdicts)
-    return dict(RECORD.run(connection, ids, json.dumps(verdicts), json.dumps(list(found)), commits=True))
+    ids = {verdict.request_id.bytes: verdict.request_id for verdict in verdicts}
+    rows = RECORD.run(connection, array(ids.values()), json.dumps(verdicts), json.dumps(list(found)), commits=True)
+    return {ids[key]: finished_at for key, finished_at in rows}

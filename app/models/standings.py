@@ -5,9 +5,8 @@ already, and may send it along as bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -18,8 +17,7 @@ from app.models.base import array
 from app.rules import Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The verdict on a request, with all findings. The fields are those of `Response`."""
 
     verdict: str
@@ -32,8 +30,7 @@ class Outcome:
     found: Sequence[tuple[int, Finding]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where one request is. The fields are those of `Request`."""
 
     id: UUID
