@@ -6,6 +6,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+#: Passed on at once.
+BYTES = 65_536
+
 
 class Proxy:
     """Passes bytes between its own port and another one on 127.0.0.1, until it is told to swallow them."""
@@ -44,12 +47,15 @@ class Proxy:
                 inside, _ = self._listener.accept()
                 outside = socket.create_connection(("127.0.0.1", self._target))
                 self._sockets += [inside, outside]
-                for source, sink in ((inside, outside), (outside, inside)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+                self._join(inside, outside)
+
+    def _join(self, inside: socket.socket, outside: socket.socket) -> None:
+        for source, sink in ((inside, outside), (outside, inside)):
+            threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
-            while piece := source.recv(65_536):
+            while piece := source.recv(BYTES):
                 if self._open.is_set():
                     sink.sendall(piece)
         with suppress(OSError):
