@@ -121,6 +121,8 @@ def answers(pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:
             pgconn.consume_input()
         result = pgconn.get_result()
         if result is None:  # Which ends what is said of one command.
+            if pgconn.status == pq.ConnStatus.BAD:  # No more comes, not even the pipeline's end.
+                raise psycopg.OperationalError(pgconn.get_error_message())
             continue
         if result.status == pq.ExecStatus.PIPELINE_SYNC:
             return results

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
+from unittest.mock import Mock
 from uuid import UUID
 
 import psycopg
@@ -12,7 +13,7 @@ from psycopg import pq
 from app.database import Database
 from app.errors import DatabaseAway
 from app.settings import Settings
-from app.statements import Statement, jsonb, moment, uuid
+from app.statements import Statement, answers, jsonb, moment, uuid
 
 ID = UUID("0192f3a1-7c4e-7b90-8a3e-5d2c1b0a9f8e")
 ALL = Statement(
@@ -91,6 +92,15 @@ def test_a_server_that_hangs_up_in_the_midst_is_away(database: Database) -> None
     for commits in (False, True):
         with pytest.raises(DatabaseAway), database.begin() as connection:
             end.run(connection, commits=commits)
+
+
+def test_a_connection_that_broke_is_not_waited_for(database: Database) -> None:
+    with database.begin() as connection:
+        broken = Mock(wraps=connection.pgconn, socket=connection.pgconn.socket, status=pq.ConnStatus.BAD)
+        broken.is_busy.return_value, broken.get_result.return_value = False, None
+
+        with pytest.raises(psycopg.OperationalError):
+            answers(broken)
 
 
 def test_other_threads_go_on_while_one_waits_for_the_server(database: Database) -> None:
