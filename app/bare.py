@@ -20,6 +20,10 @@ TRUSTED_FOR_S = 2.0
 #: No statement is run so often that psycopg would prepare it by itself.
 _ONLY_WHEN_SAID = 2**31
 
+#: What is prepared has a list of ids for its parameter: how to find them does not depend on which they are, and to plan
+#: it anew each time takes longer than to run it.
+PLAN_ONCE = b"SET plan_cache_mode = force_generic_plan"
+
 Connection = psycopg.Connection[Any]
 
 
@@ -66,6 +70,8 @@ class Bare:
         of_pool.detach()
         made.autocommit = self._autocommit
         made.prepare_threshold = self._prepare_threshold
+        if self._prepare_threshold is not None:
+            made.pgconn.exec_(PLAN_ONCE)
         return made  # type: ignore[no-any-return]  # SQLAlchemy knows no driver's types.
 
 

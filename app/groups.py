@@ -11,11 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar, cast
+
+from app.arrivals import Arrivals
 
 #: What is done as one group at most.
 MOST = 64
+#: A group waits for others to come for so many times its patience in all.
+PATIENCES = 3
+#: From so many on, those who are present go in two groups by turns.
+MANY = 8
+#: How long a group that is too small waits while the other one is under way, in seconds.
+HELD_S = 0.03
 
 K = TypeVar("K")
 W = TypeVar("W")
@@ -54,8 +61,15 @@ class Place(Generic[W, R]):
 class Groups(Generic[W, R]):
     """Does work in groups. `act` gets those of one group and returns what each came to: a result or an error.
 
-    A group waits for at most `patience_s` to be as large as the one before, so nobody waits who comes alone. It pays
-    where a large group costs little more than a small one.
+    A group waits to be as large as the one before until nobody has come for `patience_s`, so nobody waits who comes
+    alone. It pays where a large group costs little more than a small one.
+
+    `ahead` is for work that goes on elsewhere after `act`: it tells how many are under way. Who gets a result often
+    comes again at once, so that all would soon come and wait together, and half of the stages be idle at any time. So
+    where many are present, here and under way, half of them make a group: one is gathered while the other is under way.
+    One that is too small waits for that, as small packets do for the acknowledgement of those before them (Nagle's
+    algorithm, RFC 896): else who once fell behind would go in a small group for ever. Whoever hears that some are no
+    more under way calls `look`.
 
     When `act` itself raises, nothing of the group has been done: it is tried one by one, so that one bad piece spoils
     no other, unless the error is one of `shared`, which speak of all alike.
@@ -69,13 +83,15 @@ class Groups(Generic[W, R]):
         shared: tuple[type[Exception], ...],
         most: int = MOST,
         patience_s: float = 0.0,
+        ahead: Callable[[], int] | None = None,
     ) -> None:
         self._name = name
         self._act = act
         self._shared = shared
         self._most = most
         self._patience_s = patience_s
-        self._waiting: SimpleQueue[Place[W, R]] = SimpleQueue()
+        self._ahead = ahead
+        self._arrivals: Arrivals[Place[W, R]] = Arrivals()
         self._pid: int | None = None
         self._starting = threading.Lock()
 
@@ -84,38 +100,59 @@ class Groups(Generic[W, R]):
         if self._pid != os.getpid():
             self._start()
         place: Place[W, R] = Place(work)
-        self._waiting.put(place)
+        self._arrivals.put(place)
         return place.wait()
+
+    def look(self) -> None:
+        """Have the group that is being gathered see that fewer are under way."""
+        self._arrivals.wake()
 
     def _start(self) -> None:
         # Threads do not survive a fork, nor does what the parent's callers have handed in belong to the child.
         with self._starting:
             if self._pid == os.getpid():
                 return
-            self._waiting = SimpleQueue()
+            self._arrivals = Arrivals()
             # A context of its own: a greenlet would have that of whoever came first.
             alone = Context()
-            threading.Thread(target=alone.run, args=(self._run, self._waiting), name=self._name, daemon=True).start()
+            threading.Thread(target=alone.run, args=(self._run, self._arrivals), name=self._name, daemon=True).start()
             self._pid = os.getpid()
 
-    def _run(self, waiting: "SimpleQueue[Place[W, R]]") -> None:
-        group: list[Place[W, R]] = []
+    def _run(self, arrivals: Arrivals[Place[W, R]]) -> None:
+        wanted = 0
         while True:
-            group = self._gathered(waiting, len(group))
+            self._gather(arrivals, wanted)
+            wanted = self._share(len(arrivals))
+            group = arrivals.take(wanted)
             for place, became in zip(group, self._done([place.work for place in group]), strict=True):
                 place.end(became)
 
-    def _gathered(self, waiting: "SimpleQueue[Place[W, R]]", before: int) -> list[Place[W, R]]:
-        """Return the next group, after waiting a moment for it to be as large as the one before."""
-        group = [waiting.get()]
-        until = time.monotonic() + self._patience_s
-        try:
-            while len(group) < self._most:
-                left_s = until - time.monotonic() if len(group) < before else 0
-                group.append(waiting.get(timeout=left_s) if left_s > 0 else waiting.get_nowait())
-        except Empty:
-            pass
-        return group
+    def _gather(self, arrivals: Arrivals[Place[W, R]], wanted: int) -> None:
+        """Return when there is a next group, after waiting a moment for it to be as large as is wanted."""
+        while not arrivals:
+            arrivals.wait(1)
+        self._hold(arrivals, wanted)
+        began = time.monotonic()
+        until = began + PATIENCES * self._patience_s
+        while len(arrivals) < wanted:
+            left_s = min(until, max(began, arrivals.last_at) + self._patience_s) - time.monotonic()
+            if left_s <= 0:
+                break
+            arrivals.wait(wanted, left_s)
+
+    def _hold(self, arrivals: Arrivals[Place[W, R]], wanted: int) -> None:
+        """Have fewer than are wanted wait while as many as that are under way."""
+        if self._ahead is None or 2 * wanted < MANY:
+            return
+        until = time.monotonic() + HELD_S
+        while len(arrivals) < wanted <= self._ahead() and (left_s := until - time.monotonic()) > 0:
+            arrivals.wait(wanted, left_s)
+
+    def _share(self, number: int) -> int:
+        """Return how many are to make a group when so many have come."""
+        present = number if self._ahead is None else number + self._ahead()
+        halves = self._ahead is not None and present >= MANY
+        return min((present + 1) // 2 if halves else number, self._most)
 
     def _done(self, works: Sequence[W]) -> Sequence[R | Exception]:
         try:

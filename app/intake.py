@@ -3,11 +3,10 @@
 Requests that come at the same time are committed by one statement and sent by one command.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -18,6 +17,7 @@ from app import bare, messages, spans
 from app.database import Database
 from app.errors import DatabaseAway, RequestNotFound
 from app.groups import Groups
+from app.in_flight import InFlight
 from app.models import idempotency, requests, standings
 from app.models.standings import Standing
 from app.outbox import Outbox
@@ -26,12 +26,11 @@ from broker import Interrupted, RedisStreamsBroker
 
 log = structlog.get_logger(__name__)
 
-#: How long requests wait to be committed by as many as the group before.
+#: How long requests wait for the next one, to be committed by as many as the group before.
 PATIENCE_S = 0.003
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A request that is to be accepted, and what is current where it came in."""
 
     row: requests.New
@@ -46,8 +45,9 @@ class Intake:
         self._broker = broker
         self._outbox = outbox
         self._rulebook = rulebook
+        self._in_flight = InFlight()
         self._entries: Groups[Entry, datetime] = Groups(
-            "intake", self._accept, shared=(DatabaseAway,), patience_s=PATIENCE_S
+            "intake", self._accept, shared=(DatabaseAway,), patience_s=PATIENCE_S, ahead=self._in_flight.number
         )
 
     def accept(
@@ -99,9 +99,15 @@ class Intake:
         self._send([Entry(row, copy_context())])
         return pending(row, created_at)
 
+    def heard(self, request_ids: Collection[UUID]) -> None:
+        """These requests have ended, whichever process has accepted them."""
+        if self._in_flight.ended(request_ids):
+            self._entries.look()
+
     def _accept(self, group: Sequence[Entry]) -> Sequence[datetime]:
         with spans.shared([entry.context for entry in group], "commit"), self._database.single() as connection:
             made = requests.add(connection, [entry.row for entry in group])
+        self._in_flight.sent(made)
         self._send(group)
         return [made[entry.row.id] for entry in group]
 

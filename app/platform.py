@@ -52,6 +52,7 @@ class Platform:
         responses = stream_key(settings.redis_namespace, messages.EXTENSION_RESPONSES)
         rulebook = Rulebook()
         outbox = Outbox(database, epoch)
+        intake = Intake(database, broker, outbox, rulebook)
         return cls(
             settings=settings,
             database=database,
@@ -59,9 +60,13 @@ class Platform:
             epoch=epoch,
             rulebook=rulebook,
             outbox=outbox,
-            intake=Intake(database, broker, outbox, rulebook),
+            intake=intake,
             ledger=Ledger(database),
-            hub=Hub(lambda: connect(settings.redis_url, read_timeout_s=BLOCK_MS / 1000 + REDIS_TIMEOUT_S), [responses]),
+            hub=Hub(
+                lambda: connect(settings.redis_url, read_timeout_s=BLOCK_MS / 1000 + REDIS_TIMEOUT_S),
+                [responses],
+                heard=intake.heard,
+            ),
             notices=Notices(client, responses),
         )
 

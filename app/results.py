@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,6 +19,7 @@ import redis
 import structlog
 
 from app.models.standings import Standing
+from broker.calls import call
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,8 @@ BLOCK_MS = 1_000
 BATCH = 100
 #: A waiter looks for himself this often, in case his notice was lost with a worker or with Redis.
 RECHECK_S = 5.0
+#: The command, without the streams and the places in them.
+READ = ("XREAD", "COUNT", BATCH, "BLOCK", BLOCK_MS, "STREAMS")
 #: What was heard of so many requests is kept, of a few kilobytes each at most: of more than one read can bring, so that
 #: whoever is woken finds it there.
 LATEST = 8_192
@@ -42,9 +45,17 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 class Hub:
     """Who waits for what in this process, and the thread (a greenlet under gevent) that wakes them."""
 
-    def __init__(self, connect: Callable[[], redis.Redis], keys: Sequence[str]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], redis.Redis],
+        keys: Sequence[str],
+        *,
+        heard: Callable[[Collection[UUID]], object] = len,
+    ) -> None:
+        """A hub for the streams of these keys; `heard` is called with the requests of each notice."""
         self._connect = connect
         self._keys = tuple(keys)
+        self._heard = heard
         self._waiting: defaultdict[UUID, set[Watch]] = defaultdict(set)
         #: What was last heard of requests, the oldest first: how they ended, or that they were accepted, and when.
         self._latest: OrderedDict[UUID, bytes | tuple[float, Standing]] = OrderedDict()
@@ -153,7 +164,7 @@ class Hub:
         self._was_deaf()
         up.set()
         while not stop.is_set():
-            reply = client.xread({key: last[key] for key in self._keys}, count=BATCH, block=BLOCK_MS)
+            reply = call(client, *READ, *self._keys, *(last[key] for key in self._keys))
             if not reply:
                 ends = self._ends(client)
                 if ends != last:  # Redis was emptied, or its clock went back: our place is no longer in the stream.
@@ -171,6 +182,7 @@ class Hub:
         self.wake_all()
 
     def _hear(self, fields: dict[bytes, bytes]) -> None:
+        request_ids: list[UUID] = []
         for name, packed in fields.items():
             try:
                 request_id = UUID(bytes=name)
@@ -182,6 +194,8 @@ class Hub:
             else:
                 self._latest.pop(request_id, None)
             self.wake(request_id)
+            request_ids.append(request_id)
+        self._heard(request_ids)
 
     def _ends(self, client: redis.Redis) -> dict[str, bytes | str]:
         return {key: last_id(client, key) for key in self._keys}
@@ -232,9 +246,14 @@ class Watch:
 
 
 def streams(reply: Any) -> list[tuple[str, list[tuple[bytes, dict[bytes, bytes]]]]]:
-    """Return XREAD's reply as (key, entries) pairs, in either protocol: RESP2 lists them, RESP3 maps them."""
+    """Return XREAD's reply as (key, entries) pairs: RESP2 lists them, RESP3 maps them."""
     pairs = reply.items() if isinstance(reply, dict) else reply
-    return [(key.decode(), entries) for key, entries in pairs if entries]
+    return [(key.decode(), [(name, named(fields)) for name, fields in entries]) for key, entries in pairs if entries]
+
+
+def named(fields: Any) -> dict[bytes, bytes]:
+    """Return the fields of an entry by their names: a cluster's client maps them, Redis lists them."""
+    return fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 def last_id(client: redis.Redis, key: str) -> bytes | str:

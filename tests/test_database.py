@@ -1,11 +1,15 @@
 """Bare connections: kept between transactions, replaced when Postgres has ended them, let go after a failure."""
 
+from contextlib import closing
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 
 from app import bare
 from app.database import Database
 from app.errors import DatabaseAway
+from app.settings import Settings
 from app.statements import Statement
 
 
@@ -92,3 +96,18 @@ def test_nothing_is_prepared_on_a_connection_of_the_pool(database: Database) -> 
         bare.of(session).execute("SELECT 2", prepare=True)
 
         assert session.scalar(text("SELECT count(*) FROM pg_prepared_statements")) == 0
+
+
+def test_what_is_prepared_is_planned_once(database: Database) -> None:
+    with database.begin() as connection:
+        planned = Statement("how", "SHOW plan_cache_mode", bytes.decode).run(connection)
+
+    assert planned == [("force_generic_plan",)]
+
+
+def test_where_nothing_is_prepared_each_statement_is_planned_for_what_it_asks(settings: Settings) -> None:
+    database = Database.from_settings(replace(settings, database_prepare="off"), name="test")
+    with closing(database), database.begin() as connection:
+        planned = Statement("how", "SHOW plan_cache_mode", bytes.decode).run(connection)
+
+    assert planned == [("auto",)]

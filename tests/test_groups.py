@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import structlog
 
+from app import groups
 from app.groups import Groups, Once, Place
 from tests.processes import wait_for
 
@@ -19,12 +20,17 @@ class Desk:
     """Does work in groups, and nothing before its gate is open."""
 
     def __init__(
-        self, *, most: int = 64, patience_s: float = 0, fail: Callable[[Sequence[int]], None] = lambda _: None
+        self,
+        *,
+        most: int = 64,
+        patience_s: float = 0,
+        ahead: Callable[[], int] | None = None,
+        fail: Callable[[Sequence[int]], None] = lambda _: None,
     ) -> None:
         self.gate = threading.Event()
         self.groups: list[list[int]] = []
         self._fail = fail
-        self.desk = Groups("desk", self._act, shared=(Away,), most=most, patience_s=patience_s)
+        self.desk = Groups("desk", self._act, shared=(Away,), most=most, patience_s=patience_s, ahead=ahead)
 
     def _act(self, numbers: Sequence[int]) -> Sequence[int | Exception]:
         self.groups.append(list(numbers))
@@ -39,7 +45,7 @@ class Desk:
             asked = [threads.submit(self.desk.do, first)]
             wait_for(lambda: self.groups != [], what="the first one's turn")
             asked += [threads.submit(self.desk.do, number) for number in others]
-            wait_for(lambda: self.desk._waiting.qsize() == len(others), what="the others")
+            wait_for(lambda: len(self.desk._arrivals) == len(others), what="the others")
             self.gate.set()
         return [future.exception() or future.result() for future in asked]  # type: ignore[misc]  # Only our exceptions.
 
@@ -67,12 +73,59 @@ def test_after_company_a_group_waits_for_as_many_again() -> None:
 
     with ThreadPoolExecutor(2) as threads:
         early = threads.submit(desk.desk.do, 4)
-        wait_for(lambda: desk.desk._waiting.qsize() == 0, what="the group that waits")
+        wait_for(lambda: len(desk.desk._arrivals) == 1, what="the group that waits")
         assert not early.done()
         late = threads.submit(desk.desk.do, 5)
 
     assert (early.result(), late.result()) == (40, 50)
     assert sorted(desk.groups[2]) == [4, 5]
+
+
+def test_a_group_waits_for_no_more_who_do_not_come() -> None:
+    desk = Desk(patience_s=0.01)
+    desk.ask(1, 2, 3)
+
+    assert desk.ask(4) == [40]
+
+
+def test_where_many_are_present_half_of_them_make_a_group() -> None:
+    desk = Desk(ahead=lambda: 2)
+
+    assert desk.ask(1, 2, 3, 4, 5, 6, 7, 8, 9) == [10, 20, 30, 40, 50, 60, 70, 80, 90]
+
+    assert [len(group) for group in desk.groups] == [1, 5, 3]
+
+
+def test_where_few_are_present_they_go_together() -> None:
+    desk = Desk(ahead=lambda: 2)
+
+    desk.ask(1, 2, 3, 4, 5, 6)
+
+    assert [len(group) for group in desk.groups] == [1, 5]
+
+
+def test_what_is_too_small_waits_while_as_many_as_are_wanted_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "HELD_S", 60)
+    under_way = [4]
+    desk = Desk(ahead=lambda: under_way[0])
+    desk.ask(1, 2, 3, 4, 5)
+
+    with ThreadPoolExecutor(1) as threads:
+        alone = threads.submit(desk.desk.do, 6)
+        wait_for(lambda: len(desk.desk._arrivals) == 1, what="the one who waits")
+        desk.desk.look()
+        with pytest.raises(TimeoutError):
+            alone.result(0.05)
+        under_way[0] = 3
+        desk.desk.look()
+        assert alone.result(10) == 60
+
+
+def test_what_is_too_small_does_not_wait_for_ever() -> None:
+    desk = Desk(ahead=lambda: 4)
+    desk.ask(1, 2, 3, 4, 5)
+
+    assert desk.ask(6) == [60]
 
 
 def test_after_one_who_came_alone_nobody_waits() -> None:

@@ -2,16 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
+from app import messages
 from app.models.base import new_id
 from app.models.requests import State
 from app.models.standings import Outcome, Standing
 from app.platform import Platform
-from app.redis import connect
-from app.results import RECHECK_S
+from app.redis import connect, stream_key
+from app.results import RECHECK_S, Hub
 from app.rules import Finding
 from app.settings import Settings
 from ops.embedded import RedisServer
@@ -178,6 +180,20 @@ def test_a_redis_that_was_emptied_has_everyone_look_again(platform: Platform, se
         client.delete(key)
 
         wait_for(lambda: watch._event.is_set(), timeout_s=10, what="the look-around")
+
+
+def test_whoever_wants_to_hears_of_each_notice(platform: Platform, settings: Settings) -> None:
+    heard: list[Collection[UUID]] = []
+    key = stream_key(settings.redis_namespace, messages.EXTENSION_RESPONSES)
+    hub = Hub(lambda: connect(settings.redis_url), [key], heard=heard.append)
+    hub.start()
+    assert hub.ready(timeout_s=5)
+    first, second = new_id(), new_id()
+
+    platform.notices.tell({first: b"", second: b""})
+
+    wait_for(lambda: heard == [[first, second]], what="the notice")
+    hub.close()
 
 
 def standing(*, texts: int = 1) -> Standing:

@@ -1,9 +1,8 @@
 """The desk: where items are handed in and answers are picked up. Knows no Flask, for not every request is Flask's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -25,8 +24,7 @@ from app.validation import judge, outcome
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """What is told of a request: JSON, the HTTP status that goes with it, and headers besides those of every answer."""
 
     value: Mapping[str, Any]

@@ -59,7 +59,7 @@ _CREDENTIALS = {"Authorization": "HTTP_AUTHORIZATION", "X-API-Key": "HTTP_X_API_
 _STATUS_LINES = {200: "200 OK", 202: "202 ACCEPTED"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submit:
     """Items are handed in."""
 
@@ -82,7 +82,7 @@ class Submit:
         return desk.submit(self.submission, self.items, client_id=client_id, wait=self.wait, language=self.language)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """An answer is picked up."""
 

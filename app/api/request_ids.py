@@ -11,7 +11,7 @@ import structlog
 from flask import Flask, Response, request
 
 from app.auth import tokens
-from app.models.base import new_id
+from app.models.base import new_name
 from broker import trace
 
 HEADER = "X-Request-Id"
@@ -48,7 +48,7 @@ def chosen(given: str | None) -> str:
     """Return the caller's id if it is sane and not a token put into the wrong header, else a new one."""
     if given and SANE.fullmatch(given) and tokens.blot(given) == given:
         return given
-    return str(new_id())
+    return new_name()
 
 
 def show(response: Response) -> Response:

@@ -5,9 +5,8 @@ none is an error, since somebody has typed it.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 from werkzeug.http import parse_list_header, unquote_header_value
 
@@ -18,8 +17,7 @@ from app.errors import InvalidRequest
 SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """How long to wait, 0 for not at all, and which preference that honours."""
 
     seconds: int

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
+import uuid_utils
 import uuid_utils.compat
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
@@ -26,6 +27,11 @@ class Base(DeclarativeBase):
 def new_id() -> UUID:
     """Return a new UUIDv7 (RFC 9562 §5.7): unique, and ordered by the millisecond it was made in."""
     return uuid_utils.compat.uuid7()
+
+
+def new_name() -> str:
+    """Return the text of a new id, which need not be one to anybody: made in a third of the time."""
+    return str(uuid_utils.uuid7())
 
 
 def array(ids: Iterable[UUID]) -> str:

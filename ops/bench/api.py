@@ -16,6 +16,8 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 from ops import up
@@ -57,6 +59,9 @@ QUICK = Plan(
     eager=(Crowd(clients=8, seconds=1),),
 )
 
+#: What a host may keep of the CPU time during a run that counts, and how often such a run is tried.
+CALM, TRIES = 0.015, 3
+
 #: The runs of each round, by who was visited how and by whom.
 Runs = dict[tuple[Service, Way, Crowd], list[Run]]
 
@@ -82,18 +87,34 @@ _SPEED = {Way.WAIT: at_least(5), Way.LONG_POLL: at_least(3.5)}
 _OF_FLOOR = at_least(0.7)
 
 
-def visits(house: House, plan: Plan) -> Runs:
-    """Return all runs, taken in turns. Raises Wrong, ProgramFailed."""
+def visits(house: House, plan: Plan) -> tuple[Runs, float]:
+    """Return all runs, taken in turns, and what the host kept of their time on average. Raises Wrong, ProgramFailed."""
     runs: Runs = defaultdict(list)
+    kept_shares: list[float] = []
     for number in range(plan.rounds):
         table.say(f"round {number + 1} of {plan.rounds}")
         for crowd in plan.crowds:
             turns = [(running, way) for running in house.services for way in running.service.ways]
             for running, way in turns if number % 2 else reversed(turns):
-                run = running.visit(way, crowd)
+                run, kept = calmest(partial(running.visit, way, crowd))
                 runs[running.service, way, crowd].append(run)
-                table.say(f"  {running.service.name}, {way}, {crowd.name}: {shown(run)}")
-    return runs
+                kept_shares.append(kept)
+                table.say(f"  {running.service.name}, {way}, {crowd.name}: {shown(run)}; the host kept {kept:.1%}")
+    return runs, statistics.mean(kept_shares)
+
+
+def calmest(visit: Callable[[], Run]) -> tuple[Run, float]:
+    """Return a run, and the share of the CPU time that the machine's host kept for itself during it.
+
+    A run of which the host kept much shows the host's other guests more than the service: it is done again, a few
+    times, and the calmest counts. Raises Wrong, ProgramFailed.
+    """
+    tries: list[tuple[Run, float]] = []
+    while not tries or (tries[-1][1] > CALM and len(tries) < TRIES):
+        watch = cpu.Watch()
+        run = visit()
+        tries.append((run, watch.kept))
+    return min(tries, key=itemgetter(1))
 
 
 def shown(run: Run) -> str:
@@ -148,7 +169,8 @@ def facts(house: House, plan: Plan) -> list[str]:
         f"on loopback, fsync on, append-only file synced every second; Python {platform.python_version()}",
         "one web process with gevent and one worker process (threads: ours 16, Celery 8, the floor 1)",
         "a freight item of 15 fields and 2 surcharges, schema and 8 rules, every fifth item bad, every answer checked",
-        f"medians of {plan.rounds} interleaved rounds",
+        f"medians of {plan.rounds} interleaved rounds; of up to {TRIES} runs in a row, the first during which the "
+        f"machine's host kept no more than {CALM:.1%} of the CPU time for itself, or the calmest",
     ]
 
 
@@ -156,12 +178,10 @@ def measure(plan: Plan, *, no_peers: str | None) -> tuple[list[str], list[Row], 
     """Return how it was measured, the rows, and the table of CPU. Raises what stops it."""
     services = [OURS, FLOOR] if no_peers else [PEER, OURS, FLOOR]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, opened(Path(folder), services) as house:
-        before = cpu.machine_s()
-        runs = visits(house, plan)
-        all_s, kept_s = (late - early for early, late in zip(before, cpu.machine_s(), strict=True))
+        runs, kept = visits(house, plan)
         for running in house.services:
             running.count()
-        host = f"the host kept {kept_s / all_s:.1%} of the CPU time for itself"
+        host = f"the host kept {kept:.1%} of their CPU time for itself"
         return [*facts(house, plan), host], list(rows(runs, plan, no_peers=no_peers)), spent(runs, plan)
 
 

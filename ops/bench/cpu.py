@@ -37,5 +37,18 @@ def machine_s() -> tuple[float, float]:
     return _TICK_S * sum(ticks), _TICK_S * ticks[7]
 
 
+class Watch:
+    """What the host keeps of this machine's CPU time, from when it is made."""
+
+    def __init__(self) -> None:
+        self._before = machine_s()
+
+    @property
+    def kept(self) -> float:
+        """Its share of the time until now."""
+        all_s, kept_s = (late - early for early, late in zip(self._before, machine_s(), strict=True))
+        return kept_s / all_s if all_s else 0.0
+
+
 def _sum(root: int, children: dict[int, list[int]], ticks: dict[int, int]) -> int:
     return ticks.get(root, 0) + sum(_sum(child, children, ticks) for child in children.get(root, ()))

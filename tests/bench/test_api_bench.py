@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from ops.bench import api, cpu, house, table
 from ops.bench.api import Plan
 from ops.bench.contenders import ProgramFailed
 from ops.bench.ground import wait_for
-from ops.bench.house import STAGES, Process, Wrong, sent
+from ops.bench.house import STAGES, Process, Run, Wrong, sent
 from ops.bench.load import BAD, Crowd, Load, Order, Outcome, Way, WrongAnswer, parsed, sheet
 from ops.bench.services import FLOOR, OURS, PEER
 
@@ -252,3 +253,31 @@ def test_the_readme_has_places_for_both_tables() -> None:
     text = api.README.read_text()
 
     assert text.count("<!-- api figures begin -->") == text.count("<!-- api CPU figures begin -->") == 1
+
+
+@pytest.mark.parametrize(
+    ("kept", "made", "counts"),
+    [
+        ([0.0], 1, 0),
+        ([0.5, 0.0], 2, 1),
+        ([0.5, 0.3, 0.4], 3, 1),
+    ],
+)
+def test_a_run_that_the_host_has_disturbed_is_done_again(
+    monkeypatch: pytest.MonkeyPatch, kept: list[float], made: int, counts: int
+) -> None:
+    runs = [Run(Outcome(0, 0, float(number), [], 0.0), {}) for number in range(4)]
+    coming = iter(runs)
+    shares = iter(kept)
+    monkeypatch.setattr(cpu, "Watch", lambda: SimpleNamespace(kept=next(shares)))
+
+    run, share = api.calmest(lambda: next(coming))
+
+    assert (run, share) == (runs[counts], kept[counts])
+    assert next(coming) is runs[made]
+
+
+def test_the_share_that_the_host_keeps_is_a_share() -> None:
+    watch = cpu.Watch()
+
+    assert 0 <= watch.kept <= 1
