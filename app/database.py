@@ -76,8 +76,6 @@ class Database:
     def begin(self) -> Iterator[bare.Connection]:
         """Yield a bare connection; what is done is committed at the end, or rolled back when the block raises.
 
-        For `app.statements` in the threads of a worker.
-
         Raises:
             DatabaseAway: Postgres cannot be reached or asked to come back; nothing was stored.
         """

@@ -19,9 +19,9 @@ from app.arrivals import Arrivals
 MOST = 64
 #: A group waits for others to come for so many times its patience in all.
 PATIENCES = 3
-#: From so many on, those who are present go in two groups by turns.
+#: From so many on who are present, they are to go in one group.
 MANY = 8
-#: How long a group that is too small waits while the other one is under way, in seconds.
+#: How long a few wait while more are under way, in seconds.
 HELD_S = 0.03
 
 K = TypeVar("K")
@@ -65,11 +65,9 @@ class Groups(Generic[W, R]):
     alone. It pays where a large group costs little more than a small one.
 
     `ahead` is for work that goes on elsewhere after `act`: it tells how many are under way. Who gets a result often
-    comes again at once, so that all would soon come and wait together, and half of the stages be idle at any time. So
-    where many are present, here and under way, half of them make a group: one is gathered while the other is under way.
-    One that is too small waits for that, as small packets do for the acknowledgement of those before them (Nagle's
-    algorithm, RFC 896): else who once fell behind would go in a small group for ever. Whoever hears that some are no
-    more under way calls `look`.
+    comes again at once, so where many are present, here and under way, a few who have come wait for more who are under
+    way, as small packets do for the acknowledgement of those before them (Nagle's algorithm, RFC 896): else whoever
+    once fell behind would go in a small group for ever. Whoever hears that some are no more under way calls `look`.
 
     When `act` itself raises, nothing of the group has been done: it is tried one by one, so that one bad piece spoils
     no other, unless the error is one of `shared`, which speak of all alike.
@@ -119,19 +117,20 @@ class Groups(Generic[W, R]):
             self._pid = os.getpid()
 
     def _run(self, arrivals: Arrivals[Place[W, R]]) -> None:
-        wanted = 0
+        expected = 0
         while True:
-            self._gather(arrivals, wanted)
-            wanted = self._share(len(arrivals))
-            group = arrivals.take(wanted)
+            self._gather(arrivals, expected)
+            present = self._present(len(arrivals))
+            group = arrivals.take(self._most)
+            expected = present if present >= MANY else len(group)
             for place, became in zip(group, self._done([place.work for place in group]), strict=True):
                 place.end(became)
 
-    def _gather(self, arrivals: Arrivals[Place[W, R]], wanted: int) -> None:
-        """Return when there is a next group, after waiting a moment for it to be as large as is wanted."""
+    def _gather(self, arrivals: Arrivals[Place[W, R]], expected: int) -> None:
+        """Return when there is a next group, after waiting a moment for as many as are expected."""
         while not arrivals:
             arrivals.wait(1)
-        self._hold(arrivals, wanted)
+        wanted = min(max(expected, self._hold(arrivals)), self._most)
         began = time.monotonic()
         until = began + PATIENCES * self._patience_s
         while len(arrivals) < wanted:
@@ -140,19 +139,22 @@ class Groups(Generic[W, R]):
                 break
             arrivals.wait(wanted, left_s)
 
-    def _hold(self, arrivals: Arrivals[Place[W, R]], wanted: int) -> None:
-        """Have fewer than are wanted wait while as many as that are under way."""
-        if self._ahead is None or 2 * wanted < MANY:
-            return
+    def _hold(self, arrivals: Arrivals[Place[W, R]]) -> int:
+        """Have a few wait while more are under way; return how many are present then, 0 if there was no need."""
+        present = 0
         until = time.monotonic() + HELD_S
-        while len(arrivals) < wanted <= self._ahead() and (left_s := until - time.monotonic()) > 0:
-            arrivals.wait(wanted, left_s)
+        while self._are_few(len(arrivals)) and (left_s := until - time.monotonic()) > 0:
+            present = self._present(len(arrivals))
+            arrivals.wait(min(self._most, (present + 1) // 2), left_s)
+        return present
 
-    def _share(self, number: int) -> int:
-        """Return how many are to make a group when so many have come."""
-        present = number if self._ahead is None else number + self._ahead()
-        halves = self._ahead is not None and present >= MANY
-        return min((present + 1) // 2 if halves else number, self._most)
+    def _are_few(self, number: int) -> bool:
+        present = self._present(number)
+        return number < self._most and number < present - number and present >= MANY
+
+    def _present(self, number: int) -> int:
+        """Return how many there are, so many here and all that are under way."""
+        return number if self._ahead is None else number + self._ahead()
 
     def _done(self, works: Sequence[W]) -> Sequence[R | Exception]:
         try:

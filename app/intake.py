@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 #: How long requests wait for the next one, to be committed by as many as the group before.
 PATIENCE_S = 0.003
+#: How many are committed and sent together at most: while these are being judged, others can be gathered.
+MOST = 32
 
 
 class Entry(NamedTuple):
@@ -47,7 +49,12 @@ class Intake:
         self._rulebook = rulebook
         self._in_flight = InFlight()
         self._entries: Groups[Entry, datetime] = Groups(
-            "intake", self._accept, shared=(DatabaseAway,), patience_s=PATIENCE_S, ahead=self._in_flight.number
+            "intake",
+            self._accept,
+            shared=(DatabaseAway,),
+            most=MOST,
+            patience_s=PATIENCE_S,
+            ahead=self._in_flight.number,
         )
 
     def accept(

@@ -2,8 +2,8 @@
 
 Parameters are texts, and columns come in PostgreSQL's binary formats. A transaction begins and ends in the same round
 trips as its first and its last statement (libpq's pipeline mode:
-https://www.postgresql.org/docs/current/libpq-pipeline-mode.html). What may surprise: a call blocks its thread, which
-suits the threads of a worker and would hold up all greenlets of a web process.
+https://www.postgresql.org/docs/current/libpq-pipeline-mode.html); where each statement is one, it is committed with it.
+A call waits by `select`, so that other threads go on meanwhile, and under gevent other greenlets.
 """
 
 import select
@@ -60,6 +60,8 @@ class Statement:
     def run(self, connection: Connection, *parameters: str | bytes, commits: bool = False) -> list[tuple[Any, ...]]:
         """Return the rows, in the connection's transaction, which has begun by then, and with `commits` is committed.
 
+        With `autocommit` on the connection the statement is a transaction of its own.
+
         Raises:
             psycopg.Error: as psycopg's cursors do. The transaction, and the connection with it, is of no more use.
         """
@@ -68,7 +70,7 @@ class Statement:
         if prepares:
             self._prepare(connection)
         values = [each.encode() if isinstance(each, str) else each for each in parameters]
-        begins = pgconn.transaction_status == _IDLE
+        begins = pgconn.transaction_status == _IDLE and not connection.autocommit
         pgconn.enter_pipeline_mode()
         if begins:
             pgconn.send_query_params(b"BEGIN", None)
@@ -95,7 +97,13 @@ class Statement:
     def _prepare(self, connection: Connection) -> None:
         prepared = _prepared.setdefault(connection, set())
         if self._name not in prepared:
-            checked(connection.pgconn, connection.pgconn.prepare(self._name, self._text))
+            pgconn = connection.pgconn
+            pgconn.enter_pipeline_mode()
+            pgconn.send_prepare(self._name, self._text)
+            pgconn.pipeline_sync()
+            [result] = answers(pgconn)
+            pgconn.exit_pipeline_mode()
+            checked(pgconn, result)
             prepared.add(self._name)
 
 

@@ -185,12 +185,11 @@ class StreamConsumer(Consumer):
         block_ms = max(1, int(min(self.block_ms, self._due_in_s() * 1000)))
         # COUNT is for each lane. The last turn left the lanes empty, so more than one has seldom something:
         # what is too much goes to others.
-        count = max(1, room // len(self.holding.keys.lanes))
         try:
             with translated():
                 reply = call(
                     self.holding.client,
-                    *("XREADGROUP", "GROUP", GROUP, self.turns.consumer, "COUNT", count, "BLOCK", block_ms),
+                    *("XREADGROUP", "GROUP", GROUP, self.turns.consumer, "COUNT", room, "BLOCK", block_ms),
                     *("STREAMS", *self.holding.keys.lanes, ">", ">", ">"),
                 )
                 came = self._named(reply or [])
@@ -213,7 +212,7 @@ class StreamConsumer(Consumer):
         if paused:
             self._pause()
             return
-        if len(came) >= count:
+        if len(came) >= room:
             # There may be more.
             self._look_at = 0.0
         self._courteous = bool(messages)

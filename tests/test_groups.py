@@ -88,44 +88,61 @@ def test_a_group_waits_for_no_more_who_do_not_come() -> None:
     assert desk.ask(4) == [40]
 
 
-def test_where_many_are_present_half_of_them_make_a_group() -> None:
-    desk = Desk(ahead=lambda: 2)
-
-    assert desk.ask(1, 2, 3, 4, 5, 6, 7, 8, 9) == [10, 20, 30, 40, 50, 60, 70, 80, 90]
-
-    assert [len(group) for group in desk.groups] == [1, 5, 3]
-
-
-def test_where_few_are_present_they_go_together() -> None:
-    desk = Desk(ahead=lambda: 2)
-
-    desk.ask(1, 2, 3, 4, 5, 6)
-
-    assert [len(group) for group in desk.groups] == [1, 5]
-
-
-def test_what_is_too_small_waits_while_as_many_as_are_wanted_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_wait_while_more_are_under_way_and_go_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "HELD_S", 60)
-    under_way = [4]
-    desk = Desk(ahead=lambda: under_way[0])
-    desk.ask(1, 2, 3, 4, 5)
+    under_way = [7]
+    desk = Desk(patience_s=60, ahead=lambda: under_way[0])
 
-    with ThreadPoolExecutor(1) as threads:
-        alone = threads.submit(desk.desk.do, 6)
+    with ThreadPoolExecutor(8) as threads:
+        early = threads.submit(desk.desk.do, 1)
         wait_for(lambda: len(desk.desk._arrivals) == 1, what="the one who waits")
         desk.desk.look()
         with pytest.raises(TimeoutError):
-            alone.result(0.05)
-        under_way[0] = 3
+            early.result(0.05)
+        under_way[0] = 0
+        desk.gate.set()
+        others = [threads.submit(desk.desk.do, number) for number in range(2, 9)]
         desk.desk.look()
-        assert alone.result(10) == 60
+        assert early.result(10) == 10
+        assert [other.result(10) for other in others] == [20, 30, 40, 50, 60, 70, 80]
+
+    assert [len(group) for group in desk.groups] == [8]
 
 
-def test_what_is_too_small_does_not_wait_for_ever() -> None:
+def test_nobody_waits_while_no_more_are_under_way_than_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "HELD_S", 60)
     desk = Desk(ahead=lambda: 4)
+
     desk.ask(1, 2, 3, 4, 5)
 
-    assert desk.ask(6) == [60]
+    assert [len(group) for group in desk.groups] == [1, 4]
+
+
+def test_where_few_are_present_nobody_waits_for_those_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "HELD_S", 60)
+    desk = Desk(ahead=lambda: 6)
+
+    assert desk.ask(1) == [10]
+
+
+def test_what_is_as_large_as_it_may_be_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "HELD_S", 60)
+    under_way = [0]
+    desk = Desk(most=3, ahead=lambda: under_way[0])
+    desk.ask(1)
+    under_way[0] = 100
+    desk.gate.clear()
+
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(desk.desk.do, number) for number in (2, 3, 4)]
+        desk.gate.set()
+        assert [each.result(10) for each in asked] == [20, 30, 40]
+
+
+def test_a_few_do_not_wait_for_ever() -> None:
+    desk = Desk(patience_s=0.001, ahead=lambda: 60)
+
+    assert desk.ask(1) == [10]
 
 
 def test_after_one_who_came_alone_nobody_waits() -> None:

@@ -83,12 +83,16 @@ class New:
 
 
 # One parameter in place of one list for each column: arrays cost the driver more than all the rest.
-ADD = """
-INSERT INTO validation_requests (id, client_id, source, ruleset, items, autofix)
-SELECT * FROM json_to_recordset(%(rows)s::json)
-    AS row (id uuid, client_id uuid, source text, ruleset text, items jsonb, autofix text)
-RETURNING id, created_at
-"""
+ADD = Statement(
+    "add",
+    """
+    INSERT INTO validation_requests (id, client_id, source, ruleset, items, autofix)
+    SELECT * FROM json_to_recordset($1::json)
+        AS row (id uuid, client_id uuid, source text, ruleset text, items jsonb, autofix text)
+    RETURNING id, created_at
+    """,
+    *(uuid, moment),
+)
 
 
 def add(connection: psycopg.Connection[Any], rows: Sequence[New]) -> dict[UUID, datetime]:
@@ -96,8 +100,7 @@ def add(connection: psycopg.Connection[Any], rows: Sequence[New]) -> dict[UUID, 
 
     One statement, so that it may stand outside a transaction.
     """
-    made = connection.execute(ADD, {"rows": json.text(rows)}, prepare=True, binary=True)
-    return dict(made.fetchall())
+    return dict(ADD.run(connection, json.dumps(rows)))
 
 
 class Claimed(NamedTuple):
