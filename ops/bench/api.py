@@ -60,7 +60,7 @@ QUICK = Plan(
 )
 
 #: What a host may keep of the CPU time during a run that counts, and how often such a run is tried.
-CALM, TRIES = 0.015, 3
+CALM, TRIES = 0.015, 2
 
 #: The runs of each round, by who was visited how and by whom.
 Runs = dict[tuple[Service, Way, Crowd], list[Run]]
@@ -106,8 +106,8 @@ def visits(house: House, plan: Plan) -> tuple[Runs, float]:
 def calmest(visit: Callable[[], Run]) -> tuple[Run, float]:
     """Return a run, and the share of the CPU time that the machine's host kept for itself during it.
 
-    A run of which the host kept much shows the host's other guests more than the service: it is done again, a few
-    times, and the calmest counts. Raises Wrong, ProgramFailed.
+    A run of which the host kept much shows the host's other guests more than the service: it is done again, and
+    the calmest counts. Raises Wrong, ProgramFailed.
     """
     tries: list[tuple[Run, float]] = []
     while not tries or (tries[-1][1] > CALM and len(tries) < TRIES):
@@ -169,7 +169,7 @@ def facts(house: House, plan: Plan) -> list[str]:
         f"on loopback, fsync on, append-only file synced every second; Python {platform.python_version()}",
         "one web process with gevent and one worker process (threads: ours 16, Celery 8, the floor 1)",
         "a freight item of 15 fields and 2 surcharges, schema and 8 rules, every fifth item bad, every answer checked",
-        f"medians of {plan.rounds} interleaved rounds; of up to {TRIES} runs in a row, the first during which the "
+        f"medians of {plan.rounds} interleaved rounds; of {TRIES} runs in a row at most, the first during which the "
         f"machine's host kept no more than {CALM:.1%} of the CPU time for itself, or the calmest",
     ]
 

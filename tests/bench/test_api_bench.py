@@ -260,7 +260,8 @@ def test_the_readme_has_places_for_both_tables() -> None:
     [
         ([0.0], 1, 0),
         ([0.5, 0.0], 2, 1),
-        ([0.5, 0.3, 0.4], 3, 1),
+        ([0.5, 0.3], 2, 1),
+        ([0.3, 0.5], 2, 0),
     ],
 )
 def test_a_run_that_the_host_has_disturbed_is_done_again(
