@@ -1,5 +1,7 @@
 """Statements: what libpq gives for them is what psycopg's cursors would give, in the same transaction."""
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -65,6 +67,46 @@ def test_the_last_statement_ends_the_transaction(settings: Settings, prepare: st
 
     database.close()
     assert first == last < alone
+
+
+def test_where_each_statement_is_a_transaction_it_is_committed_with_it(database: Database) -> None:
+    add = Statement("add", "INSERT INTO clients (id, name) VALUES (uuidv7(), $1) RETURNING name", bytes.decode)
+
+    def lose() -> None:
+        with database.single() as connection:
+            add.run(connection, "kept")
+            assert connection.info.transaction_status is pq.TransactionStatus.IDLE
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        lose()
+
+    with database.begin() as connection:
+        assert Statement("all", "SELECT name FROM clients", bytes.decode).run(connection) == [("kept",)]
+
+
+def test_other_greenlets_go_on_while_one_waits_for_the_server(settings: Settings) -> None:
+    program = """
+from gevent import monkey; monkey.patch_all()
+import sys, gevent
+from app.database import Database
+from app.settings import Settings
+from app.statements import Statement
+database = Database.from_settings(Settings(database_url=sys.argv[1], redis_url=sys.argv[2]), name="test")
+sleep = Statement("sleep", "SELECT 1 FROM pg_sleep(0.5)", bytes)
+with database.single() as connection:
+    asleep = gevent.spawn(sleep.run, connection)
+    turns = 0
+    while not asleep.ready():
+        gevent.sleep(0.01)
+        turns += 1
+print(turns)
+"""
+    command = [sys.executable, "-c", program, settings.database_url, settings.redis_url]
+
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    assert int(ended.stdout) > 3
 
 
 def test_what_fails_is_not_committed(database: Database) -> None:
