@@ -87,10 +87,13 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the clients saw, and the milliseconds of CPU that one verdict took in each of STAGES."""
+    """What the clients saw, and what it took."""
 
     outcome: Outcome
+    #: Milliseconds of CPU that one verdict took in each of STAGES.
     cpu_ms: dict[str, float]
+    #: The share of the machine's CPU time that its host kept for itself.
+    kept: float
 
 
 class Running:
@@ -135,15 +138,18 @@ class Running:
     def visit(self, way: Way, crowd: Crowd) -> Run:
         """Return what came of visits. Raises Wrong for an answer that was wrong or missing, and ProgramFailed."""
         pids = self._pids()
+        watch = cpu.Watch()
         before = cpu.used_s(*pids)
         outcome = sent(Order(self._port, self._token, way, crowd), self.service.name)
         after = cpu.used_s(*pids)
+        kept = watch.kept
         self._visits += outcome.visits
         # They begin in the order of the items, and all have ended.
         if not outcome.visits or outcome.bad != outcome.visits // BAD:
             raise Wrong(f"{self.service.name}: {outcome.bad} of {outcome.visits} items were bad")
         used_s = [*(late - early for early, late in zip(before, after, strict=True)), outcome.cpu_s]
-        return Run(outcome, {stage: used * 1000 / outcome.visits for stage, used in zip(STAGES, used_s, strict=True)})
+        cpu_ms = {stage: used * 1000 / outcome.visits for stage, used in zip(STAGES, used_s, strict=True)}
+        return Run(outcome, cpu_ms, kept)
 
     def count(self) -> None:
         """As many verdicts are in Postgres as clients have had. Raises Wrong."""

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -89,7 +88,7 @@ def test_ours_and_the_floor_are_visited_each_way_and_every_verdict_is_counted() 
 
 def test_a_bar_belongs_to_each_figure_beside_the_peer() -> None:
     runs: api.Runs = {}
-    run = house.Run(Outcome(visits=10, bad=2, per_s=100, times_ms=[10.0], cpu_s=0.01), dict.fromkeys(STAGES, 1.0))
+    run = house.Run(Outcome(visits=10, bad=2, per_s=100, times_ms=[10.0], cpu_s=0.01), dict.fromkeys(STAGES, 1.0), 0.0)
     for service in (OURS, FLOOR, PEER):
         for way in service.ways:
             for crowd in api.FULL.crowds:
@@ -255,27 +254,21 @@ def test_the_readme_has_places_for_both_tables() -> None:
     assert text.count("<!-- api figures begin -->") == text.count("<!-- api CPU figures begin -->") == 1
 
 
-@pytest.mark.parametrize(
-    ("kept", "made", "counts"),
-    [
-        ([0.0], 1, 0),
-        ([0.5, 0.0], 2, 1),
-        ([0.5, 0.3], 2, 1),
-        ([0.3, 0.5], 2, 0),
-    ],
-)
-def test_a_run_that_the_host_has_disturbed_is_done_again(
-    monkeypatch: pytest.MonkeyPatch, kept: list[float], made: int, counts: int
-) -> None:
-    runs = [Run(Outcome(0, 0, float(number), [], 0.0), {}) for number in range(4)]
-    coming = iter(runs)
-    shares = iter(kept)
-    monkeypatch.setattr(cpu, "Watch", lambda: SimpleNamespace(kept=next(shares)))
+def test_the_half_of_the_runs_counts_that_the_host_has_disturbed_least() -> None:
+    key = OURS, Way.WAIT, api.FULL.paced
+    runs = [Run(Outcome(1, 0, 0.0, [time_ms], 0.0), {}, kept) for time_ms, kept in ((5, 0.3), (9, 0.0), (7, 0.1))]
 
-    run, share = api.calmest(lambda: next(coming))
+    counted = api.calmer({key: runs})
 
-    assert (run, share) == (runs[counts], kept[counts])
-    assert next(coming) is runs[made]
+    assert counted == {key: [runs[1], runs[2]]}
+    assert api.kept(counted) == pytest.approx(0.05)
+
+
+def test_a_time_is_one_of_all_visits_whichever_run_they_were_in() -> None:
+    calm, busy = (Run(Outcome(99, 0, 0.0, [time_ms] * 99, 0.0), {}, 0.0) for time_ms in (5.0, 9.0))
+
+    assert api.P50.of([calm, busy]) == 5
+    assert api.P99.of([calm, busy]) == 9
 
 
 def test_the_share_that_the_host_keeps_is_a_share() -> None:
