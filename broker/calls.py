@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -36,6 +36,9 @@ _RESTED_S = 0.01
 
 #: After this long it goes through the pool, which has more to see to, in seconds.
 _LEFT_S = 1.0
+
+#: What redis-py can send as it is.
+Text = bytes | str | int | float
 
 _lock = threading.Lock()
 _kept: WeakKeyDictionary[Any, _Kept] = WeakKeyDictionary()
@@ -80,54 +83,69 @@ def _is_sound(connection: Any) -> bool:
         return False
 
 
-def call(client: Any, *command: bytes | str | int | float) -> Any:
+def call(client: Any, *command: Text) -> Any:
     """Return the reply to a command. Nothing is repeated, and nothing made of the reply, but by a cluster's client.
 
     Raises redis-py's errors.
     """
-    return ask(client, *command)()
+    [reply] = call_all(client, command)
+    if isinstance(reply, ResponseError):
+        raise reply
+    return reply
 
 
-def ask(client: Any, *command: bytes | str | int | float) -> Callable[[], Any]:
-    """Return, with the command on its way, what waits for the reply and returns it; it must be called once.
+def call_all(client: Any, *commands: Sequence[Text]) -> list[Any]:
+    """Return the replies to commands that are sent together, with Redis's error in the place of a reply.
 
-    Both raise redis-py's errors.
+    Redis does the second as soon as the first is done, also if that one blocks. A cluster's client sends them one by
+    one. Raises redis-py's errors, save ResponseError.
     """
-    kept = _kept.get(client)
-    if kept is None or kept.pid != os.getpid():
-        kept = _keep(client)
-        if kept is None:
-            reply = client.execute_command(*command)
-            return lambda: reply
+    kept = _keep(client)
+    if kept is None:
+        return [_outcome(partial(client.execute_command, *command)) for command in commands]
     connection = kept.take()
     try:
-        packed = [_pack(command)] if _pack else connection.pack_command(*command)
-        if isinstance(connection, Fresh):
-            connection.post(packed)
-        else:
-            connection.send_packed_command(packed, check_health=False)
+        _send(connection, commands)
+        replies: list[Any] = []
+        for _ in commands:
+            # An error that says "not the master" ends the connection, and is the answer to all.
+            is_lost = bool(replies) and not connection.is_connected
+            replies.append(replies[-1] if is_lost else _outcome(partial(_read, connection)))
     except BaseException:
-        kept.drop(connection)
-        raise
-    return partial(_answer, kept, connection)
-
-
-def _answer(kept: _Kept, connection: Any) -> Any:
-    try:
-        reply = connection.answer() if isinstance(connection, Fresh) else connection.read_response()
-    except ResponseError:
-        kept.rest(connection)
-        raise
-    except BaseException:
-        # The reply may still come: nobody must read it as that to another command.
+        # A reply may still come: nobody must read it as that to another command.
         kept.drop(connection)
         raise
     kept.rest(connection)
-    return reply
+    return replies
+
+
+def _outcome(reply: Callable[[], Any]) -> Any:
+    try:
+        return reply()
+    except ResponseError as error:
+        return error
+
+
+def _send(connection: Any, commands: Sequence[Sequence[Text]]) -> None:
+    if _pack:
+        packed = [b"".join(map(_pack, commands))]
+    else:
+        packed = [part for command in commands for part in connection.pack_command(*command)]
+    if isinstance(connection, Fresh):
+        connection.post(packed)
+    else:
+        connection.send_packed_command(packed, check_health=False)
+
+
+def _read(connection: Any) -> Any:
+    return connection.answer() if isinstance(connection, Fresh) else connection.read_response()
 
 
 def _keep(client: Any) -> _Kept | None:
     """Return what is kept for a client; None for kinds of clients that have to choose a connection themselves."""
+    kept = _kept.get(client)
+    if kept is not None and kept.pid == os.getpid():
+        return kept
     pool: Any = getattr(client, "connection_pool", None)
     if not isinstance(client, redis.Redis) or type(pool) not in (ConnectionPool, SentinelConnectionPool):
         return None

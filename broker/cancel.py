@@ -21,6 +21,7 @@ from dramatiq.middleware import Middleware, SkipMessage
 from dramatiq.threading import Interrupt, is_gevent_active, raise_thread_exception
 
 from broker import scripts
+from broker.calls import Text
 from broker.delays import waiting_id
 from broker.keys import BULK, DEFAULT, GROUP, SHELF, URGENT, Keys
 from broker.message import StreamMessage
@@ -35,7 +36,7 @@ _PAGE_BYTES = 256 * 1024
 _LARGEST_PAGE = 200
 
 # A message, and the id that it waits under or else the name of its entry.
-_Place = tuple[Message[Any], tuple[scripts.Text, scripts.Text]]
+_Place = tuple[Message[Any], tuple[Text, Text]]
 
 
 class Cancelled(Interrupt):

@@ -14,9 +14,11 @@ from typing import Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
 from dramatiq.errors import ActorNotFound, BrokerConnectionError
+from redis.exceptions import ResponseError
 
 from broker import client, dead, scripts
-from broker.calls import ask, call
+from broker.batches import most
+from broker.calls import Text, call_all
 from broker.codec import decode
 from broker.delays import LOOK_MS, park_ms, waiting_id
 from broker.errors import is_missing, translated
@@ -36,8 +38,10 @@ _PAGES = 10
 #: Where a sweep begins: lane and cursor.
 _SWEEP_BEGIN = (1, b"0-0")
 
-#: How long a reader that was woken by messages rests after handing them out, in seconds.
-_COURTESY_S = 0.0002
+#: How long at most a reader that was woken by messages rests until they are done, in seconds: else it takes the
+#: interpreter from those who do them. What comes meanwhile waits, though other threads may be idle; batches are done by
+#: one thread anyway.
+_COURTESY_S, _COURTESY_TO_BATCHES_S = 0.001, 0.01
 
 #: How often to ask whether a paused queue goes on, in seconds.
 _PAUSE_S = 0.9
@@ -85,8 +89,8 @@ class StreamConsumer(Consumer):
         self._look_at = 0.0
         self._due_at: float | None = None
         self._paused = False
-        #: Whether to let the workers go first, once.
-        self._courteous = False
+        #: What to wait for, once, before the next look: fewer than this held, for so many seconds at most.
+        self._courtesy: tuple[int, float] | None = None
         self._marks = {holding.keys.urgent.encode(): b"u", holding.keys.bulk.encode(): b"b"}
         holding.open = True
 
@@ -96,10 +100,9 @@ class StreamConsumer(Consumer):
         message = self.holding.pop()
         if message is not None:
             return message
-        if self._courteous:
-            # Else this thread keeps the interpreter until its next call to Redis, and an idle worker waits that long.
-            self._courteous = False
-            time.sleep(_COURTESY_S)
+        if self._courtesy:
+            courtesy, self._courtesy = self._courtesy, None
+            self.holding.wait_below(*courtesy)
         try:
             self._refill()
         except BrokerConnectionError as error:
@@ -187,13 +190,18 @@ class StreamConsumer(Consumer):
         # what is too much goes to others.
         try:
             with translated():
-                reply = call(
+                reply, paused = call_all(
                     self.holding.client,
-                    *("XREADGROUP", "GROUP", GROUP, self.turns.consumer, "COUNT", room, "BLOCK", block_ms),
-                    *("STREAMS", *self.holding.keys.lanes, ">", ">", ">"),
+                    (
+                        *("XREADGROUP", "GROUP", GROUP, self.turns.consumer, "COUNT", room, "BLOCK", block_ms),
+                        *("STREAMS", *self.holding.keys.lanes, ">", ">", ">"),
+                    ),
+                    # The queue may have been paused while it blocked.
+                    ("EXISTS", self.holding.keys.paused),
                 )
-                came = self._named(reply or [])
-                messages, paused = self._heard(came[:room]) if came else ([], False)
+                for answer in (reply, paused):
+                    if isinstance(answer, ResponseError):
+                        raise answer
         except BrokerConnectionError:
             self.holding.suspect = True
             raise
@@ -203,6 +211,9 @@ class StreamConsumer(Consumer):
             self._look_at = 0.0
             return
         self.turns.outage.over()
+        came = self._named(reply or [])
+        held = self.holding.number
+        messages = self._messages(came[:room])
         # The lanes come with the most urgent first.
         excess = [name for name, _, _ in came[room:]]
         if paused:
@@ -215,7 +226,9 @@ class StreamConsumer(Consumer):
         if len(came) >= room:
             # There may be more.
             self._look_at = 0.0
-        self._courteous = bool(messages)
+        if messages:
+            batches = all(most(self.broker.actors.get(message.actor_name)) for message in messages)
+            self._courtesy = held + 1, _COURTESY_TO_BATCHES_S if batches else _COURTESY_S
         self.holding.admit(messages)
 
     def _named(self, reply: list[Any]) -> list[Entry]:
@@ -224,16 +237,6 @@ class StreamConsumer(Consumer):
             for stream, entries in reply
             for entry_id, fields in entries
         ]
-
-    def _heard(self, entries: list[Entry]) -> tuple[list[StreamMessage], bool]:
-        """Return what is for a worker of entries that came while listening, and whether the queue is paused by now."""
-        paused = ask(self.holding.client, "EXISTS", self.holding.keys.paused)
-        try:
-            # Redis looks meanwhile.
-            messages = self._messages(entries)
-        finally:
-            answer = paused()
-        return messages, bool(answer)
 
     def _admit(self, entries: Iterable[Entry]) -> int:
         """Hold what is for a worker of the entries, and return how many that are."""
@@ -317,7 +320,7 @@ class StreamConsumer(Consumer):
         return admitted
 
     def _reclaim(self, want: int) -> tuple[int, bytes, list[RawEntry]]:
-        arguments: list[scripts.Text] = [
+        arguments: list[Text] = [
             GROUP,
             self.turns.consumer,
             SHELF,

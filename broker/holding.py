@@ -114,6 +114,11 @@ class Holding:
                     self._wait_below(some, _MOMENT_S)
             return max(0, prefetch - len(self._held))
 
+    def wait_below(self, number: int, timeout_s: float) -> None:
+        """Return when fewer than so many are held, after `timeout_s` at most."""
+        with self._changed:
+            self._wait_below(number, timeout_s)
+
     def _wait_below(self, number: int, timeout_s: float) -> bool:
         self._awaited = number
         came = self._changed.wait_for(lambda: len(self._held) < number, timeout_s)
@@ -228,6 +233,11 @@ class Holding:
         """Return the messages that are held now."""
         with self._lock:
             return list(self._held.values())
+
+    @property
+    def number(self) -> int:
+        """How many messages are held."""
+        return len(self._held)
 
     @property
     def empty(self) -> bool:

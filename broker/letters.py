@@ -15,6 +15,7 @@ from dramatiq.message import Message
 
 from broker import client as clients
 from broker import keys, listing, scripts
+from broker.calls import Text
 from broker.errors import translated
 from broker.listing import Page
 from broker.registry import Registry
@@ -181,7 +182,7 @@ class Letters:
 
     def _send(self, queue: str, letters: list[Letter]) -> int:
         found = keys.queue(self._namespace, queue)
-        arguments: list[scripts.Text] = []
+        arguments: list[Text] = []
         for letter in letters:
             arguments += (letter.id, found.lanes.index(found.lane(_mark(letter))), _renewed(letter))
         with translated():

@@ -13,8 +13,8 @@ from typing import Any
 from dramatiq.broker import MessageProxy
 from dramatiq.message import Message
 
+from broker.calls import Text
 from broker.dead import FAILED, DeadLetter
-from broker.scripts import Text
 from broker.unique import ending_claim
 
 

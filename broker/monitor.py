@@ -21,6 +21,7 @@ from dramatiq.middleware import Middleware
 
 from broker import scripts
 from broker.attempts import CANCELLED, DEAD, DONE, FAILED, RETRIED, Attempt, error_type, fingerprint
+from broker.calls import Text
 from broker.cancel import Cancelled
 from broker.client import twin, undecoded
 from broker.keys import Keys, queue
@@ -228,7 +229,7 @@ class Monitor(Middleware):
     def _write(self, keys: Keys, minute: int, counts: list[str | int], attempts: list[Attempt]) -> None:
         bounds = [RATES_S, ATTEMPTS_MS, ATTEMPTS]
         for first in range(0, max(1, len(attempts)), _CHUNK):
-            arguments: list[scripts.Text] = [*bounds, len(counts) // 2, *counts]
+            arguments: list[Text] = [*bounds, len(counts) // 2, *counts]
             counts = []
             for attempt in attempts[first : first + _CHUNK]:
                 texts = attempt.texts()

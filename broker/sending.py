@@ -15,6 +15,7 @@ from dramatiq.message import Message
 from redis.exceptions import ResponseError
 
 from broker import delays, scripts
+from broker.calls import Text
 from broker.keys import Keys
 from broker.limits import QueueFull
 
@@ -59,7 +60,7 @@ class Parcel:
         """Whether its body says all."""
         return not self.claim and (self.delay is None or self.delay <= 0)
 
-    def texts(self) -> tuple[scripts.Text, ...]:
+    def texts(self) -> tuple[Text, ...]:
         """Return it as `place.lua` reads it."""
         message_id = self.message.message_id
         waiting_id = delays.waiting_id(message_id, self.mark)
@@ -79,7 +80,7 @@ class Placed:
 def place(client: Any, keys: Keys, parcels: list[Parcel], depth: int | None) -> Placed:
     """Put parcels for one lane on their queue, as far as it may have them. Raises Redis's errors."""
     plain = all(parcel.plain for parcel in parcels)
-    arguments: list[scripts.Text] = [-1 if depth is None else depth, delays.LOOK_MS, parcels[0].mark, 1 if plain else 6]
+    arguments: list[Text] = [-1 if depth is None else depth, delays.LOOK_MS, parcels[0].mark, 1 if plain else 6]
     if plain:
         arguments += [parcel.body for parcel in parcels]
     else:

@@ -26,7 +26,7 @@ from dramatiq.middleware import Retries as DramatiqRetries
 
 from broker import batches, dead, delays, handoff, keys, scripts, unique
 from broker import client as clients
-from broker.calls import call
+from broker.calls import Text, call
 from broker.cancel import CancelRunning, Dropped, State, as_cancelled, withdraw
 from broker.codec import encode
 from broker.consumer import StreamConsumer
@@ -434,7 +434,7 @@ class _Process:
     def count_start(self, message: StreamMessage) -> int:
         """Return how often the message was started, this start included, since it was taken over."""
         queue = self.broker.keys(message.queue_name)
-        arguments: list[scripts.Text] = [keys.GROUP, self.name, message.entry_id]
+        arguments: list[Text] = [keys.GROUP, self.name, message.entry_id]
         try:
             with translated():
                 return int(scripts.START(self.broker.client, queue.all, arguments))

@@ -11,6 +11,7 @@ from typing import Any
 from dramatiq.errors import BrokerConnectionError
 
 from broker import scripts
+from broker.calls import Text
 from broker.delays import LOOK_MS
 from broker.errors import translated
 from broker.holding import Holding
@@ -117,7 +118,7 @@ class Turns:
         lanes, others = _sorted(batch)
         now = time.monotonic()
         alive_ms = self.lease_ms if now - holding.alive_at > self.lease_ms / 1000 * ALIVE_SHARE else 0
-        arguments: list[scripts.Text] = [GROUP, self.consumer, SHELF, want, wake_ms]
+        arguments: list[Text] = [GROUP, self.consumer, SHELF, want, wake_ms]
         arguments += [self.dead_max_age_ms, self.dead_max_number, self.dead_max_bytes, alive_ms]
         arguments += [len(plain) for plain in lanes.values()]
         for mark, plain in lanes.items():

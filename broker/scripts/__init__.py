@@ -15,10 +15,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from broker.calls import call
-
-#: What redis-py can send as it is.
-Text = bytes | str | int | float
+from broker.calls import Text, call
 
 _INCLUDE = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from broker import RedisStreamsBroker, connect
-from broker.calls import ask, call
+from broker.calls import call, call_all
 from tests.broker.looks import message
 from tests.broker.servers import Server, wait_for
 
@@ -43,13 +43,44 @@ def test_threads_never_read_each_others_replies(server: Server) -> None:
     client.close()
 
 
-def test_other_commands_may_be_sent_while_a_reply_is_awaited(server: Server) -> None:
+def test_commands_that_are_sent_together_are_done_in_turn_whatever_becomes_of_one(server: Server) -> None:
     client = connect(server.url)
 
-    first, second = ask(client, "ECHO", "first"), ask(client, "ECHO", "second")
+    first, refused, third = call_all(client, ("ECHO", "first"), ("NONSENSE",), ("ECHO", "third"))
 
-    assert call(client, "ECHO", "third") == b"third"
-    assert (second(), first()) == (b"second", b"first")
+    assert (first, third) == (b"first", b"third")
+    assert isinstance(refused, redis.ResponseError)
+    assert call(client, "ECHO", "fourth") == b"fourth"
+    client.close()
+
+
+def test_the_command_after_one_that_blocks_is_done_as_soon_as_that_ends(
+    server: Server, redis_client: redis.Redis
+) -> None:
+    client = connect(server.url)
+    replies: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: replies.extend(call_all(client, ("BLPOP", "list", 30), ("EXISTS", "other"))), daemon=True
+    )
+    thread.start()
+    wait_for(lambda: any(one["cmd"] == "blpop" for one in redis_client.client_list()))
+
+    redis_client.set("other", "1")
+    redis_client.rpush("list", "item")
+
+    thread.join(30)
+    assert replies == [[b"list", b"item"], 1]
+    client.close()
+
+
+def test_commands_are_sent_together_over_other_clients_as_well(redis_client: redis.Redis) -> None:
+    options = redis_client.connection_pool.connection_kwargs
+    client = redis.Redis(connection_pool=redis.BlockingConnectionPool(**options))  # type: ignore[no-untyped-call]  # theirs
+
+    first, refused = call_all(client, ("ECHO", "first"), ("NONSENSE",))
+
+    assert first == b"first"
+    assert isinstance(refused, redis.ResponseError)
     client.close()
 
 
@@ -57,7 +88,7 @@ def test_a_reply_that_came_too_late_is_read_by_nobody(server: Server) -> None:
     client = connect(server.url, read_timeout_s=0.1)
 
     with pytest.raises(redis.TimeoutError):
-        call(client, "BLPOP", "nothing", 0.3)
+        call_all(client, ("BLPOP", "nothing", 0.3), ("ECHO", "late"))
 
     for number in range(50):
         assert call(client, "ECHO", str(number)) == str(number).encode()
