@@ -64,6 +64,28 @@ def test_every_item_gets_a_thread_of_its_own_while_the_others_are_busy() -> None
     together.wait(30)
 
 
+def test_the_thread_that_was_idle_for_the_shortest_time_is_woken() -> None:
+    queue, taken = Handoff(), list[str]()
+
+    def wait(name: str) -> threading.Thread:
+        def take() -> None:
+            queue.get()
+            taken.append(name)
+
+        thread = threading.Thread(target=take, daemon=True)
+        before = len(queue._idle)
+        thread.start()
+        wait_for(lambda: len(queue._idle) > before)
+        return thread
+
+    threads = [wait("first"), wait("second"), wait("third")]
+    for count, thread in enumerate(reversed(threads), start=1):
+        queue.put(count)
+        thread.join(30)
+
+    assert taken == ["third", "second", "first"]
+
+
 def test_nothing_is_left_lying_by_threads_that_come_and_give_up() -> None:
     queue, taken, over = Handoff(), list[int](), threading.Event()
 
