@@ -175,6 +175,8 @@ class Hub:
                 last[key] = entries[-1][0]
                 for _, fields in entries:
                     self._hear(fields)
+            # Whoever was woken answers first: the next read can wait, and they have waited.
+            time.sleep(0)
 
     def _was_deaf(self) -> None:
         """Whatever was said before this point may not have been heard: everyone looks for himself."""
