@@ -4,6 +4,7 @@ gevent patches a worker after the fork and before the app is imported, and never
 app, and `preload_app` stays off. Address and number of workers are gunicorn's own $PORT and $WEB_CONCURRENCY.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -69,6 +70,9 @@ def post_worker_init(worker: Worker) -> None:
             stop(number, frame)
 
     signal.signal(signal.SIGTERM, drain)
+    # What is there by now stays: it need not be looked through by each full collection, for which all requests wait.
+    gc.collect()
+    gc.freeze()
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:

@@ -1,5 +1,6 @@
 """The worker's door: `dramatiq tasks.worker:boot`."""
 
+import gc
 import sys
 
 import dramatiq
@@ -26,6 +27,9 @@ def boot() -> None:
     declare(platform)
     tracking.install(platform.broker, Tracking.open(settings, process="worker"))
     dramatiq.set_broker(platform.broker)
+    # What is there by now stays: it need not be looked through by each full collection, for which all threads wait.
+    gc.collect()
+    gc.freeze()
 
 
 def declare(platform: Platform) -> None:

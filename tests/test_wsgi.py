@@ -45,3 +45,18 @@ def test_gunicorn_gives_up_on_wrong_settings_and_does_not_try_again_and_again() 
 
     assert done.returncode == 3
     assert done.stderr.count("RATE_MAX_ITEMS must be a whole number, not 'many'.") == 1
+
+
+STARTED = """
+import gc, types
+import ops.gunicorn, wsgi
+ops.gunicorn.post_worker_init(types.SimpleNamespace(wsgi=wsgi.app))
+print(gc.get_freeze_count())
+"""
+
+
+def test_what_the_app_is_made_of_is_not_collected_again_and_again() -> None:
+    # A full collection stops every request, for a tenth of a second here.
+    done = run(sys.executable, "-c", STARTED, **NOWHERE)
+
+    assert int(done.stdout) > 50_000
