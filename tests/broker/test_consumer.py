@@ -334,3 +334,44 @@ def test_an_entry_that_was_deleted_under_its_consumer_is_forgotten(
 
     wait_for(lambda: next(consumer) is None and pending(redis_client, other) == {})
     consumer.close()
+
+
+@pytest.mark.parametrize(("options", "most_s"), [({}, 0.001), ({"batch": 8}, 0.01)])
+def test_a_reader_that_was_woken_rests_once_until_what_it_handed_out_is_done(
+    broker: RedisStreamsBroker, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], most_s: float
+) -> None:
+    @dramatiq.actor(broker=broker, **options)
+    def quick(*_: Any) -> list[Any]:
+        return []
+
+    consumer: Any = broker.consume("default", timeout=20)
+    assert next(consumer) is None
+    rests: list[tuple[int, float]] = []
+    monkeypatch.setattr(consumer.holding, "wait_below", lambda number, seconds: rests.append((number, seconds)))
+    quick.send()
+
+    message = fetch(consumer)
+
+    assert rests == []
+    assert [next(consumer), next(consumer)] == [None, None]
+    assert rests == [(1, most_s)]
+    consumer.ack(message)
+    consumer.close()
+
+
+def test_who_waits_for_fewer_to_be_held_goes_on_as_soon_as_one_is_done(broker: RedisStreamsBroker, note: Note) -> None:
+    consumer: Any = broker.consume("default", prefetch=2, timeout=20)
+    note.send(1)
+    note.send(2)
+    first, second = fetch_many(consumer, 2)
+    waiter = threading.Thread(target=consumer.holding.wait_below, args=(2, 60), daemon=True)
+    waiter.start()
+    time.sleep(0.05)
+    assert waiter.is_alive()
+
+    consumer.ack(first)
+
+    waiter.join(30)
+    assert not waiter.is_alive()
+    consumer.ack(second)
+    consumer.close()
